@@ -1,1 +1,5 @@
-"""policies."""
+"""Policies: what decides."""
+
+from turnwise.agents.policies.base import Action, Policy, Session
+
+__all__ = ["Action", "Policy", "Session"]
