@@ -61,3 +61,6 @@ class Policy(abc.ABC):
                 observations.
             env: The environment, for policies that may look into it (an oracle).
         """
+
+    def expect(self, change: int) -> None:  # noqa: B027 - the identity, for policies without an engine
+        """Adds `change` to the number of episodes in flight; a policy with an engine passes it on (`Engine.expect`)."""
