@@ -216,9 +216,7 @@ def test_keys_of_the_chosen_dataclass_keep_the_defaults_of_the_field() -> None:
     assert load(Config, overrides=["credit.omega=2"]).credit == GiGPO(gamma=0.5, omega=2.0)
 
 
-@pytest.mark.parametrize(
-    "overrides", [["credit.name=grpo", "credit.std=false"], ["credit.std=false", "credit.name=grpo"]]
-)
+@pytest.mark.parametrize("names", [("credit.name=grpo", "credit.std=false"), ("credit.std=false", "credit.name=grpo")])
 def test_another_dataclass_is_chosen_by_name_wherever_the_name_stands(names: tuple[str, ...]) -> None:
     assert load(Config, overrides=names).credit == GRPO(std=False)
 
