@@ -1,1 +1,1 @@
-"""text."""
+"""Games played in text."""

@@ -1,0 +1,1 @@
+"""Mathematical tasks, generated without end."""
