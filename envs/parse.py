@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MALFORMED = "malformed action"
+"""The feedback on a turn whose action could not be read."""
+
 
 def last_tag(text: str, *names: str) -> tuple[str, str] | None:
     """Returns name and content of the last complete tag `<name>content</name>` in `text`, or None.

@@ -25,6 +25,7 @@ PLUGIN_GROUP = "turnwise.envs"
 """The entry-point group through which other packages add environments."""
 
 ENVIRONMENTS: Mapping[str, str] = {
+    "turnwise/Arithmetic-v0": "turnwise.envs.math.arithmetic:Arithmetic",
     "turnwise/GuessNumber-v0": "turnwise.envs.text.guess_number:GuessNumber",
 }
 """Our environments: id -> entry point."""

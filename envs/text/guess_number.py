@@ -11,12 +11,10 @@ from typing import ClassVar, Unpack
 import numpy as np
 
 from turnwise.envs.core import TurnEnv
-from turnwise.envs.parse import last_tag
+from turnwise.envs.parse import MALFORMED, last_tag
 from turnwise.envs.types import EnvOptions, Level, Reply, Task
 from turnwise.verifiers.base import verifier
 from turnwise.verifiers.types import Verdict
-
-MALFORMED = "malformed action"
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 
