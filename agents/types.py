@@ -75,6 +75,7 @@ class Episode:
         task: The environment's `info["task"]`, JSON-able.
         attempt: How many failed attempts came before this one.
         tags: Whatever the caller wants to keep with the episode (difficulty, split, step), JSON-able.
+        note: What truncated it, with the boundary that the limit belongs to; empty unless `status` is TRUNCATED.
     """
 
     group: str
@@ -88,6 +89,7 @@ class Episode:
     task: Mapping[str, Any] = field(default_factory=dict)
     attempt: int = 0
     tags: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def reward(self) -> float:
