@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+
 from turnwise.agents.errors import InvalidInput
 from turnwise.agents.losses.weights import Aggregation, token_weights
 

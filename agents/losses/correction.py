@@ -16,6 +16,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+
 from turnwise.agents.errors import InvalidInput
 from turnwise.agents.losses.base import LOG_RATIO_LIMIT, ActionTokens, sequence_mean
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
 from turnwise.agents.errors import InvalidInput
 from turnwise.agents.losses.base import ActionTokens, PolicyLoss, TokenLoss, check_clip, clipped_surrogate, log_ratio
 from turnwise.agents.losses.weights import Aggregation

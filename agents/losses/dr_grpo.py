@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor
+
 from turnwise.agents.errors import InvalidInput
 from turnwise.agents.losses.base import ActionTokens, PolicyLoss, TokenLoss, check_clip, clipped_surrogate, log_ratio
 from turnwise.agents.losses.weights import Aggregation, token_weights

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor
+
 from turnwise.agents.errors import InvalidInput
 from turnwise.agents.losses.base import ActionTokens
 

@@ -21,6 +21,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+
 from turnwise.agents.errors import InvalidInput
 from turnwise.agents.losses.base import LOG_RATIO_LIMIT, ActionTokens
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
 from turnwise.agents.losses.base import ActionTokens, PolicyLoss, log_ratio
 from turnwise.agents.losses.correction import ImportanceCorrection, engine_ratio
 from turnwise.agents.losses.entropy import EntropyBonus

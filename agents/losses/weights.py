@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+
 from turnwise.agents.errors import InvalidInput
 
 Aggregation = Literal["token", "sequence", "episode", "constant"]

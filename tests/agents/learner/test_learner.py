@@ -245,9 +245,7 @@ def test_half_precision_weights_are_refused(make_model):
 
 
 def test_wrapped_and_adapted_models_are_refused(make_model):
-    with pytest.raises(
-        ConfigError, match="Sequential is not a plain model of transformers"
-    ):
+    with pytest.raises(ConfigError, match="Sequential is not a plain model of transformers"):
         Learner(torch.nn.Sequential(make_model()))
     model = make_model()
     model._hf_peft_config_loaded = True  # what transformers' add_adapter sets

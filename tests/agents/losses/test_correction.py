@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from turnwise.agents.errors import InvalidInput
 from turnwise.agents.losses import ImportanceCorrection
 

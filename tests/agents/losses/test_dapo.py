@@ -1,6 +1,7 @@
 """DAPO's two helpers, which act before the loss."""
 
 import pytest
+
 from turnwise.agents.errors import InvalidInput
 from turnwise.agents.losses import informative_groups, overlong_penalty
 

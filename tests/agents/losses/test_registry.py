@@ -1,6 +1,7 @@
 """Losses by name."""
 
 import pytest
+
 from turnwise.agents.errors import ConfigError
 from turnwise.agents.losses import DAPO, LOSSES, make
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from turnwise.agents.errors import InvalidInput
 from turnwise.agents.losses import DrGRPO, token_weights
 
