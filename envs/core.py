@@ -338,7 +338,7 @@ class TurnEnv(gym.Env[str, str]):
 
     @classmethod
     def split_of(cls, content: str) -> str:
-        """Returns the split, "train" or "test", that an instance with this canonical content belongs to."""
+        """Returns the split, "train" or "test", of instances with this canonical content (or family if any)."""
         return cls._side(content_digest(cls.__name__, content))
 
     @classmethod
@@ -389,9 +389,10 @@ class TurnEnv(gym.Env[str, str]):
         """Draws tasks until one belongs to the split; returns it and its content hash."""
         for _ in range(MAX_DRAWS):
             task = self.new_task(self.np_random, level)
-            digest = content_digest(type(self).__name__, task.canonical)
-            if split == "all" or self._side(digest) == split:
-                return task, digest
+            content = content_digest(type(self).__name__, task.canonical)
+            family = content_digest(type(self).__name__, task.family) if task.family else content
+            if split == "all" or self._side(family) == split:
+                return task, content
         raise SplitExhausted(
             f"none of {MAX_DRAWS} tasks drawn from {level!r} belongs to the {split!r} split: the level's task space "
             f"is too small; choose a harder level or split='all'"

@@ -27,6 +27,7 @@ PLUGIN_GROUP = "turnwise.envs"
 ENVIRONMENTS: Mapping[str, str] = {
     "turnwise/Arithmetic-v0": "turnwise.envs.math.arithmetic:Arithmetic",
     "turnwise/GuessNumber-v0": "turnwise.envs.text.guess_number:GuessNumber",
+    "turnwise/Sokoban-v0": "turnwise.envs.text.sokoban.env:Sokoban",
 }
 """Our environments: id -> entry point."""
 

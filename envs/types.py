@@ -44,6 +44,8 @@ class Task:
         reference: What the verifier compares with; None where the state alone decides.
         content: The canonical text of the instance: two tasks are the same instance exactly when it is equal. The split
             follows from it. By default it is made of `prompt` and `reference`.
+        family: The canonical text of what must not be shared by two splits, where that is more than the instance: a
+            room, a database, a site. By default the content.
         start: What the environment begins from, if prompt and reference do not say it all.
         data: Further facts for `info["task"]`: floats and texts, so that vector environments can batch them.
     """
@@ -51,6 +53,7 @@ class Task:
     prompt: str
     reference: Any = None
     content: str = ""
+    family: str = ""
     start: Any = None
     data: Mapping[str, float | str] = field(default_factory=dict)
 

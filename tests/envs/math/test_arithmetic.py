@@ -21,7 +21,7 @@ class Fixed(Arithmetic):
 
     def new_task(self, rng: np.random.Generator, difficulty: object) -> Task:
         tree: Tree = ("+", 5, ("*", 3, ("-", 9, 2)))
-        return Task(f"Compute {write(tree)}.", evaluate(tree), canonical(tree), (tree, "+-*"))
+        return Task(f"Compute {write(tree)}.", evaluate(tree), canonical(tree), start=(tree, "+-*"))
 
 
 def fixed(**options: object) -> Arithmetic:

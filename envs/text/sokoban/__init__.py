@@ -1,0 +1,1 @@
+"""Sokoban: rooms that are solved completely, a generator, and the environment."""
