@@ -7,12 +7,12 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from turnwise.verifiers.math.atoms import parse
+from turnwise.verifiers.math.atoms import COMMANDS, parse
 from turnwise.verifiers.math.characters import to_latex
 from turnwise.verifiers.math.parser import based
 from turnwise.verifiers.math.policy import MathPolicy, OverBudget, Unparsed
 from turnwise.verifiers.math.tree import Node, num
-from turnwise.verifiers.math.units import noun
+from turnwise.verifiers.math.units import lookup, noun
 from turnwise.verifiers.math.wording import (
     HEDGE_WORDS,
     NEUTRAL_NOUNS,
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
     decimals: int | None = None
 
 
-_TRAILING = re.compile(r"(?:\s|\\\\|\\[,;:! ]|\\quad|\\qquad|[.,;:!?。，](?![)\]])|\*|`)+$")
+_TRAILING = re.compile(r"(?:\s|\\\\|\\[,;:! ]|\\quad|\\qquad|(?<!\.)\.|(?<=\.\.\.)\.|[,;:?]|\*|`)+$")
 _LEADING = re.compile(r"^(?:\s|\\\\|\\[,;:! ]|\\quad|\*\*|`|[:：,])+")
 _CHOICE = re.compile(
     r"(?:(?:option|choice|answer)\s*)?(?:\((?P<round>[A-Ja-j])\)|(?P<bare>[A-J])(?P<mark>[.):]|\s*[:：]))\s*(?P<rest>.*)", re.DOTALL | re.I
@@ -57,6 +57,8 @@ _INTEGER_CLAUSE = re.compile(
     r"(?:,|;)?\s*(?:\(?\s*(?:where|for|with)\s+)?(?:(?:any|all|every|some)\s+)?(?:(?:an?\s+)?integers?\s+([a-zA-Z])|([a-zA-Z])\s+(?:is\s+)?(?:(?:an?|any)\s+)?"
     r"integers?)\s*\)?$"
 )
+_ORDINAL = re.compile(r"(\d+)\s*(?:st|nd|rd|th)")
+_UNIT_FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*(?:\\(?:text|mathrm)\s*\{)?\s*([A-Za-z]+)\s*\}?\s*\}\s*\{\s*(?:\\(?:text|mathrm)\s*\{)?\s*([A-Za-z]+)\}?(\^\{?\d\}?)?\s*\}")
 _CURRENCY_CODES = re.compile(r"^(?:USD|US\$|A\$|C\$|HK\$)\s*(?=[\d.-])")
 
 
@@ -111,7 +113,17 @@ def _read(text: str, policy: MathPolicy) -> Answer:
     return Answer(text, words, node or Node("text", (), (words, is_wordy(cleaned))), len(decimal[1]) if decimal else None)
 
 
+def _unit_fraction(match: re.Match[str]) -> str:
+    """Writes the fraction of two units as `m/s^2`."""
+    if not (match.start() and lookup(match[1]) and lookup(match[2])):
+        return match[0]
+    return f"\\text{{ {match[1]}}}/\\text{{{match[2]}}}{match[3] or ''}"
+
+
 def in_words(words: str) -> Node | None:
+    ordinal = _ORDINAL.fullmatch(words)
+    if ordinal and len(words) < 12:
+        return num(int(ordinal[1]))
     known = known_answer(words)
     if known == "reals":
         return Node("reals")
@@ -169,7 +181,7 @@ def in_base(text: str) -> Node | None:
 
 def mathematics(text: str, policy: MathPolicy, *, split_commas: bool = False) -> Node | None:
     """Returns the tree of a text that is all mathematics, or None."""
-    text = _CURRENCY_CODES.sub("\\\\$", text)
+    text = _UNIT_FRACTION.sub(_unit_fraction, _CURRENCY_CODES.sub("\\\\$", text))
     integer = _INTEGER_CLAUSE.search(text)
     if integer and integer.start():
         text = f"{text[: integer.start()]}, {integer[1] or integer[2]} \\in \\mathbb{{Z}}"
@@ -258,10 +270,9 @@ def _singular(word: str) -> str:
 
 def is_wordy(text: str) -> bool:
     """Whether a text that is no mathematics is certainly words (or garbage), and not notation that the grammar lacks."""
-    commands = re.sub(r"\\(?:text|textbf|textit|mathrm|mathbf|quad|qquad|left|right)\b|\\[,;:!{}%$ ]", "", text)
-    if "\\" not in commands:
+    if text.count("{") != text.count("}"):
         return True
-    return text.count("{") != text.count("}") or re.search(r"\\[A-Za-z]", commands) is None
+    return all(command in COMMANDS for command in re.findall(r"\\([A-Za-z]+)", text))
 
 
 def decimal_value(answer: Answer) -> Fraction | None:

@@ -6,8 +6,9 @@ import re
 
 from turnwise.verifiers.math.parser import RELATIONS, ParserBase
 from turnwise.verifiers.math.policy import Budget, OverBudget, Unparsed
-from turnwise.verifiers.math.tokens import Token, tokenize
-from turnwise.verifiers.math.tree import HALF, INFINITY, Node, call, const, neg, num, sym
+from turnwise.verifiers.math.tokens import KNOWN_COMMANDS, Token, tokenize
+from turnwise.verifiers.math.tree import HALF, INFINITY, Node, call, const, neg, num, replace, sym
+from turnwise.verifiers.math.units import DEGREE
 
 _FUNCTIONS = {
     "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "cosec": "csc", "tg": "tan",
@@ -33,7 +34,21 @@ _NAMED_SETS = {"R": "reals", "Z": "Z", "N": "N", "Q": "Q", "C": "C"}
 _DECORATIONS = frozenset(["overline", "bar", "hat", "tilde", "widehat", "overrightarrow", "dot", "ddot", "widetilde", "overarc"])
 _CLOSERS = {"(": (")", "]", "["), "[": ("]", ")"), "]": ("[", "]", ")"), "⟨": ("⟩",)}
 _PREFIXED = re.compile(r"(arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|ln|log|sqrt|exp|pi)")
+_VARIABLES = re.compile(r"[abkmnrtuvwxyzABC]{1,2}")
 _CONNECTIVES = frozenset("and or if for otherwise mod in to is are the of when where with such that else".split())
+
+
+COMMANDS = (
+    KNOWN_COMMANDS
+    | frozenset(_FUNCTIONS)
+    | _GREEK
+    | frozenset(_CONSTANTS)
+    | (frozenset(_BIG) - {"iint", "oint"})
+    | _DECORATIONS
+    | frozenset("frac sqrt binom dbinom tbinom emptyset varnothing mathbb lfloor rfloor lceil rceil angle circ choose".split())
+    | frozenset("pmod bmod mod imath jmath".split())
+)
+"""Commands that the grammar knows: an answer with only these, and yet not parsed, is malformed."""
 
 
 class Parser(ParserBase):
@@ -46,7 +61,9 @@ class Parser(ParserBase):
                 return self.bars == 0 and not self.in_builder
             if token.text == "‖":
                 return self.bars == 0
-            return token.text in ("(", "{", "\\{", "[", "⟨")
+            if token.text == "[":
+                return any(later[:2] in (("op", "]"), ("op", ")")) for later in self.tokens[self.position :])
+            return token.text in ("(", "{", "\\{", "⟨", "...")
         if token.kind == "name":
             return token.text.lower() not in _CONNECTIVES
         if token.kind == "cmd":
@@ -65,6 +82,8 @@ class Parser(ParserBase):
             return self.command(token.text)
         if token.kind == "begin":
             return self.nested(lambda: self.environment(token.text))
+        if token.kind == "op" and token.text == "...":
+            return sym("...")
         if token.kind == "op":
             return self.nested(lambda: self.bracket(token.text))
         raise Unparsed("the answer ends where something should follow")
@@ -133,7 +152,7 @@ class Parser(ParserBase):
         """Reads a run of letters as a product: xy, sinx, 2pir; a word is not mathematics."""
         text = token.text
         pieces = [piece for piece in _PREFIXED.split(text) if piece]
-        if len(pieces) > 1 and all(_PREFIXED.fullmatch(piece) or len(piece) <= 2 for piece in pieces) and not token.upright:
+        if len(pieces) > 1 and all(_PREFIXED.fullmatch(piece) or _VARIABLES.fullmatch(piece) for piece in pieces) and not token.upright:
             letters = [piece if _PREFIXED.fullmatch(piece) else char for piece in pieces for char in _chars(piece)]
         elif (len(text) <= 3 or list(text) == sorted(set(text)) or text.isupper()) and text.isascii() and len(text) < 8:
             if text.lower() in _WORDS or (token.upright and len(text) > 2):
@@ -162,7 +181,7 @@ class Parser(ParserBase):
                 base = self.argument()
         if power is not None and power == num(-1) and name in _INVERSES:
             name, power = _INVERSES[name], None
-        arguments = self.arguments()
+        arguments = tuple(replace(argument, _angle) for argument in self.arguments())
         node = self.apply(name, arguments, base)
         return node if power is None else Node("pow", (node, power))
 
@@ -241,8 +260,8 @@ class Parser(ParserBase):
         if name in _DECORATIONS:
             return self.decorated(name)
         if name in ("angle", "triangle", "measuredangle"):
-            node = self.factor()
-            return sym(f"{name}:{node!r}") if node.op != "num" else _wrong(name)
+            token = self.next()
+            return sym(f"{name}:{token.text}") if token.kind in ("name", "num") else _wrong(name)
         if name in ("imath", "jmath"):
             return const("i") if name == "imath" else sym("j")
         if name in ("Reals", "R", "reals"):
@@ -441,6 +460,8 @@ class Parser(ParserBase):
         if opened == "(" and closed == ")":
             return Node("tuple", items) if len(items) > 1 else node
         if opened == "[" and closed == "]":
+            if len(items) == 1 and items[0].op == "matrix":
+                return items[0]
             return Node("brack", items)
         if len(items) != 2:
             raise Unparsed("mismatched brackets")
@@ -494,6 +515,13 @@ class Parser(ParserBase):
         if not statements or any(entry.op != "rel" for entry in statements):
             raise Unparsed("cases without conditions")
         return Node("list", tuple(statements), "and")
+
+
+def _angle(node: Node) -> Node | None:
+    """Reads the unit of an angle inside a function's argument as a factor."""
+    if node.op == "qty" and node.value.dimension == DEGREE.dimension:
+        return Node("mul", (node.args[0], node.value.size))
+    return None
 
 
 def _chars(piece: str) -> list[str]:

@@ -12,7 +12,7 @@ from turnwise.verifiers.math.policy import MathPolicy, OverBudget, Work
 from turnwise.verifiers.math.realsets import NoRealSet, real_set, same_set
 from turnwise.verifiers.math.relations import equal_relations
 from turnwise.verifiers.math.scalars import Outcome, closed, equal_scalars, is_scalar, value_of
-from turnwise.verifiers.math.shapes import Labelled, expand_signs, labelled, quantity
+from turnwise.verifiers.math.shapes import Labelled, expand_signs, fused, labelled, quantity
 from turnwise.verifiers.math.tree import Node, call, contains, num, replace, sym, symbols
 from turnwise.verifiers.math.units import DEGREE, Unit
 
@@ -117,8 +117,12 @@ class Comparison:
         a, b = expand_signs(a), expand_signs(b)
         if a.op == "time" or b.op == "time":
             return self.times(a, b)
+        a, b = (labelled(node).node if node.op == "rel" and node.value == ("≡",) and other.op != "rel" else node
+                for node, other in ((a, b), (b, a)))
         if a.op == "mod" or b.op == "mod":
             return self.residues(a, b)
+        if (a.op == "list") != (b.op == "list"):
+            a, b = fused(a), fused(b)
         left, right = labelled(a), labelled(b)
         if left.false or right.false:
             return Outcome(False, "an equation that does not hold")

@@ -243,8 +243,9 @@ def magnitude(node: Node) -> tuple[int, float]:
         return _logged(1, exponent[1] * math.log10(base[1]))
     if node.op == "call" and node.value == "factorial":
         inner = magnitude(node.args[0])
-        if inner[0] == 0 and inner[1] > 2:
-            return _logged(1, math.lgamma(inner[1] + 1) / math.log(10))
+        size = inner[1] if inner[0] == 0 else 10 ** inner[1] if inner[0] == 1 and inner[1] < 15 else 0
+        if size > 2:
+            return _logged(1, math.lgamma(size + 1) / math.log(10))
     raise Inexact(node.op)
 
 

@@ -21,10 +21,10 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _JOINED = re.compile(
-    r"[\s,;$&*]*(?:\\\(|\\\)|\\\[|\\\]|\\quad|\\qquad|\\,|\\;)*[\s,;$]*"
-    r"(?:(?P<word>\band\b|\bor\b(?:\s+(?:maybe|perhaps|possibly))?|和|或|或者|及|\\text\{\s*(?:and|or)\s*\}|\\(?:lor|land|vee|wedge))"
-    r"|(?P<comma>[,;、，]))?[\s,;$]*(?:\\\(|\\\[)?\s*(?P<label>[A-Za-z](?:_\{?\w\}?)?\s*=\s*)?"
+    r"\s*(?P<comma>[,;、，]?)\s*(?P<word>and|or(?:\s+(?:maybe|perhaps|possibly))?|和|或者?|及|\\(?:lor|land|vee|wedge))?"
+    r"\s*(?P<label>[A-Za-z](?:_\{?\w\}?)?\s*=)?\s*"
 )
+_JOIN_MARKUP = re.compile(r"\\[()\[\],;]|\\q?quad|[$&*]|\\text\{([^{}]{0,20})\}")
 _OR_AFTER = re.compile(r"[\s$.,]*(?:\\\)|\\\])?\s*(?:or|或|或者)\b\s*(?:maybe |perhaps |possibly )?(?=[-+$\\\d])", re.IGNORECASE)
 _UNIT_AFTER = re.compile(
     r"\s*\$?\s*(?:\\(?:text|mathrm|textrm)\s*\{\s*(?P<text>[A-Za-z°/ ]{1,30})\}|(?P<word>[A-Za-z]{1,12}(?:/[A-Za-z]{1,6})?))"
@@ -110,7 +110,7 @@ def boxed(text: str) -> Extraction | None:
     explicit = True
     for before in reversed(spans[:-1]):
         between = text[before.end : run[0].start]
-        match = _JOINED.fullmatch(between) if len(between) < 80 else None
+        match = _joint(between) if len(between) < 80 else None
         if match is None:
             break
         explicit = explicit and bool(match["word"] or match["comma"])
@@ -133,13 +133,17 @@ def boxed(text: str) -> Extraction | None:
     return Extraction(content, "boxed", together if len(spans) > 1 else "")
 
 
+def _joint(between: str) -> re.Match[str] | None:
+    return _JOINED.fullmatch(_JOIN_MARKUP.sub(lambda markup: f" {markup[1] or ''} ", between))
+
+
 def _together(text: str, run: list[Span]) -> str:
     parts = []
     for index, span in enumerate(run):
         content = text[span.content : span.close]
         if index:
             between = text[run[index - 1].end : span.start]
-            match = _JOINED.fullmatch(between)
+            match = _joint(between)
             word = match["word"] if match else None
             label = (match["label"] if match else None) or ""
             joint = " or " if word and ("or" in word or "vee" in word or "或" in word) else ", "

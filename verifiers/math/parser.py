@@ -13,6 +13,7 @@ Atoms are in `turnwise.verifiers.math.atoms`. Nesting is limited by the budget, 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from turnwise.verifiers.math.policy import Budget, OverBudget, Unparsed
@@ -136,7 +137,25 @@ class ParserBase:
             items.append(self.nested(self.statement))
             if len(items) > self.budget.items:
                 raise OverBudget(f"more than {self.budget.items} items")
-        return items[0] if len(items) == 1 else Node("list", tuple(items), connective)
+        return items[0] if len(items) == 1 else Node("list", self.continued(items), connective)
+
+    def continued(self, items: list[Node]) -> tuple[Node, ...]:
+        """Writes out what dots between whole numbers leave out: `1, 2, ..., 5`."""
+        dots = [place for place, item in enumerate(items) if item == sym("...")]
+        if len(dots) != 1 or not 0 < dots[0] < len(items) - 1:
+            return tuple(items)
+        before, after = items[: dots[0]], items[dots[0] + 1 :]
+        if any(item.op != "num" or item.value.denominator != 1 for item in (*before, *after)):
+            return tuple(items)
+        values = [int(item.value) for item in before]
+        step = values[-1] - values[-2] if len(values) > 1 else 1
+        end = int(after[0].value)
+        count = (end - values[-1]) / step if step else 0
+        if count < 1 or count != int(count) or any(b - a != step for a, b in itertools.pairwise(values)):
+            return tuple(items)
+        if count > self.budget.items:
+            raise OverBudget(f"more than {self.budget.items} items")
+        return (*before, *(num(value) for value in range(values[-1] + step, end, step)), *after)
 
     def statement(self) -> Node:
         """Parses a chain of relations, a residue class, a ratio, or an expression with a unit."""

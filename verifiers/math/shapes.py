@@ -157,6 +157,15 @@ def _equations(node: Node) -> Labelled:
     return Labelled(tuple(order), groups[0] if len(groups) == 1 else Node("list", tuple(groups), "or"))
 
 
+def fused(node: Node) -> Node:
+    """Reads `2 hours and 30 minutes` as one quantity."""
+    if node.op != "list" or len(node.args) > 3 or any(arg.op != "qty" for arg in node.args):
+        return node
+    dimensions = {arg.value.dimension for arg in node.args}
+    sizes = {arg.value.size for arg in node.args}
+    return Node("add", node.args) if len(dimensions) == 1 and len(sizes) == len(node.args) and node.value != "or" else node
+
+
 def quantity(node: Node) -> tuple[Node | None, Unit | None]:
     """Sets a number apart from its unit: signs and sums of quantities of one dimension included.
 

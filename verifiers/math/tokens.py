@@ -6,6 +6,7 @@ Dressing disappears here: spacing, sizes, colours, fonts, delimiters of mathemat
 
 from __future__ import annotations
 
+import itertools
 import re
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -58,8 +59,9 @@ _OPERATORS = {
     "prime": "'", "lnot": "¬", "neg": "¬", "because": "⇒", "therefore": "⇒", "longrightarrow": "⇒", "mapsto": "→",
     "&": "&", "_": "_", "#": "#",
 }  # fmt: skip
+KNOWN_COMMANDS = _IGNORED | _SKIP_GROUP | _TEXT | frozenset(_OPERATORS) | {"dfrac", "tfrac", "cfrac", "begin", "end", "fcolorbox"}
 _NUMBER = re.compile(
-    r"(?P<spaced>\d{1,3}(?:(?:\{,\}|\\[,;:]|\\!,|,\\!|\\ |~| )\d{3})+(?!\d)(?:\.\d+)?)"
+    r"(?P<spaced>\d{1,3}(?:(?:\{,\}|\\[,;:]|\\!,\\!|\\!,|,\\!|\\ |~| )\d{3})+(?!\d)(?:\.\d+)?)"
     r"|(?P<comma>\d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?)"
     r"|(?P<plain>\d+(?:\.\d+|\.(?=\\overline|\\bar|\\dot|\(\d+\)))?|\.\d+)"
 )
@@ -309,6 +311,10 @@ def tokenize(text: str, budget: Budget, *, split_commas: bool = False) -> list[T
 
 def _drop_redundant(tokens: list[Token]) -> list[Token]:
     """Removes all but one of directly nested pairs of parentheses or braces: ((x)) -> (x)."""
+    if len(tokens) > 2 and tokens[0].kind != "cmd":  # an empty group is nothing in TeX, and the empty set only alone
+        pairs = itertools.pairwise((*tokens, tokens[-1]))
+        empty = {index for index, pair in enumerate(pairs) if [token[:2] for token in pair] == [("op", "{"), ("op", "}")]}
+        tokens = [token for index, token in enumerate(tokens) if index not in empty and index - 1 not in empty]
     partner: dict[int, int] = {}
     stack: list[int] = []
     for index, token in enumerate(tokens):

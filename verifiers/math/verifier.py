@@ -118,6 +118,8 @@ class MathVerifier(Verifier):
             outcome = comparison.answers(answer, wanted)
             if outcome.equal:
                 break
+        if not outcome.equal and wanted.node.op in ("text", "word"):
+            outcome = self.last_words(found, wanted, comparison) or outcome
         if not outcome.equal and found.together and wanted.node.op in ("list", "set"):
             together = comparison.answers(read_answer(found.together, self.policy), wanted)
             outcome, given = (together, found.together) if together.equal else (outcome, given)
@@ -128,6 +130,14 @@ class MathVerifier(Verifier):
         sign = "==" if outcome.equal else "!="
         evidence = f"{printable(given)} {sign} {printable(wanted.text)} ({outcome.how})"
         return Verdict(float(outcome.equal), parts, evidence, metrics={"steps": work.steps})
+
+    def last_words(self, found: Extraction, wanted: Answer, comparison: Comparison) -> Outcome | None:
+        """Compares what prose ends with: "The number is even." against "even"."""
+        match = re.search(r".*\b(?:is|are|was|be|be:|is:)\s+(\S.*)$", found.text[-300:].strip(), re.DOTALL)
+        if match is None or self.policy.extraction == "strict" or found.method.startswith("boxed"):
+            return None
+        outcome = comparison.words(read_answer(match[1], self.policy), wanted)
+        return outcome if outcome is not None and outcome.equal else None
 
     def split(self, given: str, wanted: Answer, comparison: Comparison) -> Outcome | None:
         """Tries "100,200" as two numbers where it is not one."""
