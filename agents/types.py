@@ -76,6 +76,8 @@ class Episode:
         attempt: How many failed attempts came before this one.
         tags: Whatever the caller wants to keep with the episode (difficulty, split, step), JSON-able.
         note: What truncated it, with the boundary that the limit belongs to; empty unless `status` is TRUNCATED.
+        instructions: The environment's `info["instructions"]`: the system prompt.
+        tools: The environment's `info["tools"]`: JSON schemas.
     """
 
     group: str
@@ -90,6 +92,8 @@ class Episode:
     attempt: int = 0
     tags: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    instructions: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def reward(self) -> float:

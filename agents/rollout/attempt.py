@@ -19,6 +19,9 @@ from turnwise.agents.rollout.workers import EnvWorker
 from turnwise.agents.types import Episode, Status, Turn
 
 
+NOT_BEGUN = Start("", {}, state_key="", task={}, instructions="", tools=())
+
+
 class PolicyError(Exception):
     """The policy could not act; the environment is as good as before."""
 
@@ -34,7 +37,7 @@ class Attempt:
     job: Job
     number: int
     env_id: str = ""
-    task: Mapping[str, Any] = field(default_factory=dict)
+    start: Start = NOT_BEGUN
     observation: str = ""
     turns: list[Turn] = field(default_factory=list)
 
@@ -52,7 +55,7 @@ class Attempt:
         job, self.env_id = self.job, worker.env_id
         board.enter(job.name, "environment.reset")
         start = await worker.reset(job.seed, job.options, config.reset_timeout)
-        self.task, self.observation = start.task, start.observation
+        self.start, self.observation = start, start.observation
         groups.enter(job, start)
         session = _begin(policy, sampling_seed(config.seed, job), worker)
         before: Start | Transition = start
@@ -90,10 +93,12 @@ class Attempt:
             success=success,
             error=error,
             final_observation=self.observation,
-            task=self.task,
+            task=self.start.task,
             attempt=self.number,
             tags=self.job.tags,
             note=note,
+            instructions=self.start.instructions,
+            tools=self.start.tools,
         )
 
     async def _act(self, session: Session, info: Mapping[str, Any]) -> Action:

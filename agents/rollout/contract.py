@@ -25,6 +25,8 @@ class Start:
     info: Mapping[str, Any]
     state_key: str
     task: Mapping[str, Any]
+    instructions: str
+    tools: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ def check_reset(result: Any) -> Start:
     """Returns what `reset` gave, checked.
 
     Raises:
-        EnvironmentFailure: It is not `(str, mapping)`, or the info has a `state_key` or `task` of a wrong type.
+        EnvironmentFailure: It is not `(str, mapping)`, or what the info says of `state_key`, `task`, `instructions` or
+            `tools` has a wrong type. All of these may be missing.
     """
     if not isinstance(result, tuple) or len(result) != 2:
         raise _broken("environment.reset must return (observation, info)", result)
@@ -56,7 +59,14 @@ def check_reset(result: Any) -> Start:
         raise _broken("environment.reset must return text as observation", observation)
     if not isinstance(info, Mapping):
         raise _broken("environment.reset must return a mapping as info", info)
-    return Start(observation, info, _text("reset", info, "state_key"), _task(info.get("task")))
+    return Start(
+        observation,
+        info,
+        state_key=_text("reset", info, "state_key"),
+        task=_task(info.get("task")),
+        instructions=_text("reset", info, "instructions"),
+        tools=_tools(info.get("tools")),
+    )
 
 
 def check_step(result: Any) -> Transition:
@@ -124,14 +134,25 @@ def _parts(parts: Any) -> dict[str, float]:
 
 
 def _task(task: Any) -> Mapping[str, Any]:
-    """Returns the task as JSON would return it: a copy, which neither the environment nor persistence can change."""
     if task is None:
         return {}
-    try:
-        plain = json.loads(json.dumps(task, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise _broken("environment.reset: info['task'] must be JSON-able", task) from error
+    plain = _plain("task", task)
     return plain if isinstance(plain, dict) else {"task": plain}
+
+
+def _tools(tools: Any) -> tuple[Mapping[str, Any], ...]:
+    plain = _plain("tools", tools or [])
+    if not isinstance(plain, list) or not all(isinstance(tool, dict) for tool in plain):
+        raise _broken("environment.reset: info['tools'] must be a list of JSON schemas", tools)
+    return tuple(plain)
+
+
+def _plain(key: str, value: Any) -> Any:
+    """Returns a value as JSON would return it: a copy, which neither the environment nor persistence can change."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise _broken(f"environment.reset: info[{key!r}] must be JSON-able", value) from error
 
 
 def _broken(rule: str, value: Any) -> EnvironmentFailure:

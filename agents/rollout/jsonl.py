@@ -37,6 +37,8 @@ def episode_to_json(episode: Episode) -> dict[str, Any]:
         "attempt": episode.attempt,
         "task": dict(episode.task),
         "tags": dict(episode.tags),
+        "instructions": episode.instructions,
+        "tools": list(episode.tools),
         "turns": [_turn_to_json(turn) for turn in episode.turns],
         "final_observation": episode.final_observation,
     }
@@ -65,6 +67,8 @@ def episode_from_json(value: Mapping[str, Any]) -> Episode:
             attempt=value["attempt"],
             tags=value["tags"],
             note=value["note"],
+            instructions=value["instructions"],
+            tools=tuple(value["tools"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"not an episode: {type(error).__name__}: {error}") from error

@@ -339,6 +339,15 @@ def test_a_broken_step_is_named_by_its_value(kit, made, result, message):
         (("text", 3), "environment.reset must return a mapping as info, not 3 (int)"),
         (("text", {"state_key": None}), "environment.reset: info['state_key'] must be text, not None (NoneType)"),
         (("text", {"task": {"x": {1}}}), "environment.reset: info['task'] must be JSON-able, not {'x': {1}} (dict)"),
+        (("text", {"instructions": 5}), "environment.reset: info['instructions'] must be text, not 5 (int)"),
+        (
+            ("text", {"tools": {"a": 1}}),
+            "environment.reset: info['tools'] must be a list of JSON schemas, not {'a': 1} (dict)",
+        ),
+        (
+            ("text", {"tools": ["a"]}),
+            "environment.reset: info['tools'] must be a list of JSON schemas, not ['a'] (list)",
+        ),
         (("text", {"task": float("nan")}), "environment.reset: info['task'] must be JSON-able, not nan (float)"),
     ],
 )

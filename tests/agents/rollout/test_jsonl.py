@@ -48,6 +48,8 @@ EPISODE = Episode(
     attempt=1,
     tags={"step": 3},
     note="environment: its own limit",
+    instructions="Guess.",
+    tools=({"name": "add", "parameters": {"type": "object"}},),
 )
 
 

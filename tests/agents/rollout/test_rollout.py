@@ -60,6 +60,17 @@ def test_tokens_reach_the_turn_as_they_were_sampled(kit, made):
         assert turn.finish == ("length" if number == 3 else "stop")
 
 
+def test_an_episode_keeps_the_instructions_and_tools_that_it_was_given(kit, made):
+    class Instructed(kit.Sum):
+        def reset(self, *, seed=None, options=None):
+            observation, info = super().reset(seed=seed, options=options)
+            return observation, {**info, "instructions": "Add up.", "tools": [{"name": "add"}]}
+
+    with Rollout(lambda: Instructed(made), kit.Draws()) as rollout:
+        (episode,) = rollout.run_sync([Job(0, "g")])
+    assert (episode.instructions, episode.tools) == ("Add up.", ({"name": "add"},))
+
+
 def test_reset_gets_the_jobs_seed_and_options(kit, made):
     jobs = [Job(0, "a"), Job(0, "b", options={"scale": 10})]
     with Rollout(lambda: kit.Sum(made), kit.Scripted("200")) as rollout:
