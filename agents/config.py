@@ -51,6 +51,7 @@ from turnwise.agents.errors import ConfigError, MissingExtra
 
 try:
     import pydantic
+
     from turnwise.agents import config_yaml
 except ImportError as error:
     raise MissingExtra(error.name or "pydantic", "train") from error

@@ -15,6 +15,7 @@ import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from turnwise.agents.config import describe, dump, keys, load
 from turnwise.agents.errors import ConfigError, InvalidInput
 
