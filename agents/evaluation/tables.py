@@ -1,4 +1,4 @@
-"""Evaluations as text tables for a terminal of 100 columns."""
+"""Evaluations as text tables."""
 
 from __future__ import annotations
 

@@ -18,7 +18,6 @@ from turnwise.agents.rollout.progress import Board
 from turnwise.agents.rollout.workers import EnvWorker
 from turnwise.agents.types import Episode, Status, Turn
 
-
 NOT_BEGUN = Start("", {}, state_key="", task={}, instructions="", tools=())
 
 
@@ -66,12 +65,11 @@ class Attempt:
                 action = await self._act(session, before.info)
             except _ContextOverflowError as overflow:
                 return self.episode(Status.TRUNCATED, note=str(overflow))
-            acted = perf_counter()
+            generate = perf_counter() - clock
             groups.check(job)
             board.enter(job.name, "environment.step")
             after = await worker.step(action.text, config.step_timeout)
-            seconds = {"generate": acted - clock, "step": perf_counter() - acted}
-            self.turns.append(_turn(before, action, after, seconds))
+            self.turns.append(_turn(before, action, after, {"generate": generate, "step": worker.seconds}))
             self.observation = after.observation
             if after.terminated:
                 return self.episode(Status.TERMINATED)

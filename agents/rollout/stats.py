@@ -39,7 +39,7 @@ class RolloutStats:
     generate_seconds: float
     """Seconds in the policy, summed over episodes side by side; waiting for a batch is part of it."""
     step_seconds: float
-    """Seconds in `step`, summed over episodes side by side."""
+    """Seconds in the environments' `step`, summed over episodes side by side."""
     success: float
     """Mean success."""
     reward: float

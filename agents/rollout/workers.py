@@ -18,6 +18,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -39,11 +40,13 @@ class EnvWorker:
     Attributes:
         env: The environment once `open` made it.
         closed: Set when nothing of the environment is left to close.
+        seconds: How long the last call took in the environment itself, without the wait for its turn.
     """
 
     def __init__(self, make_env: EnvFactory) -> None:
         self.env: gym.Env[Any, Any] | None = None
         self.closed = threading.Event()
+        self.seconds = 0.0
         self._make_env = make_env
         self._requests: SimpleQueue[_Request | None] = SimpleQueue()
         self._close_lock = threading.Lock()
@@ -125,10 +128,12 @@ class EnvWorker:
     def _serve(self) -> None:
         while (request := self._requests.get()) is not None:
             function, loop, future = request
+            began = perf_counter()
             try:
                 answer: _Answer = (function(), None)
             except BaseException as error:  # noqa: BLE001 - not even SystemExit may end the thread without an answer
                 answer = (None, error)
+            self.seconds = perf_counter() - began
             try:
                 loop.call_soon_threadsafe(_resolve, future, answer)
             except RuntimeError:
@@ -174,6 +179,7 @@ class EnvWorker:
         return value if error is None else _raise(stage, error)
 
     async def _on_loop(self, stage: str, coroutine: Coroutine[Any, Any, Any], timeout: float) -> Any:
+        began = perf_counter()
         task = asyncio.ensure_future(coroutine)
         try:
             await asyncio.wait({task}, timeout=None if timeout == float("inf") else timeout)
@@ -185,6 +191,7 @@ class EnvWorker:
             raise _late(stage, timeout)
         if task.cancelled():
             raise EnvironmentFailure(f"environment.{stage} was cancelled")
+        self.seconds = perf_counter() - began
         error = task.exception()
         return task.result() if error is None else _raise(stage, error)
 
