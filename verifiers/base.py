@@ -5,10 +5,11 @@ A verifier states only its difference. It overrides one of
 - `_verify(sample)`: judges one sample (most verifiers);
 - `_averify(sample)`: the same where the work waits on something (judges, sandboxes);
 - `_verify_group(samples)`: judges the samples of one prompt against each other (tournaments, majority vote);
-- `_verify_turns(sample)`: judges each turn of a process.
+- `_verify_turns(sample)`: judges each turn of a process;
 
-and the public methods (`verify`, `averify`, `verify_group`, `averify_group`, `verify_turns`, `__call__`) follow from it.
-Composition (`0.2 * a + 0.8 * b`, `a >> b`, `a & b`, ...) lives in `turnwise.verifiers.compose`.
+or the asynchronous twin of the last two, and the public methods (`verify`, `verify_group`, `verify_turns`, their forms
+with an `a` in front, and `__call__`) follow from it. The operators (`0.2 * a + 0.8 * b`, `a >> b`, `a & b`, ...) build
+the compositions of `turnwise.verifiers.compose`.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ import copy
 import functools
 import inspect
 import re
-from collections.abc import Callable, Coroutine, Sequence
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Self, TypeVar, overload
+from types import MappingProxyType
+from typing import Any, Self, SupportsIndex, TypeVar, overload
 
 from turnwise.verifiers.errors import Abstain, InvalidInput, VerifierError, VerifierTimeout
 from turnwise.verifiers.types import Message, Sample, Verdict
@@ -32,23 +35,51 @@ T = TypeVar("T")
 class Verifier:
     """Judges samples. Stateless unless its documentation says otherwise, so that threads can share one.
 
-    Inside the underscored methods a subclass raises `VerifierError`, `VerifierTimeout` or `Abstain` when it cannot decide. The
-    public methods turn these, and any unexpected exception, into an undecided verdict: one bad sample never stops a
-    run. `InvalidInput` is the caller's mistake (a reference of the wrong type, say) and is raised.
+    Inside the underscored methods a subclass raises `VerifierError`, `VerifierTimeout` or `Abstain` when it cannot
+    decide. The public methods turn these, and any unexpected exception, into an undecided verdict: one bad sample never
+    stops a run. `InvalidInput` is the caller's mistake (a reference of the wrong type, say) and is raised.
     """
+
+    components: Mapping[str, Verifier] = MappingProxyType({})
+    """The verifiers that this one is composed of, by their key in `Verdict.parts`; empty unless it is a composition."""
 
     _name: str | None = None
 
+    # Makes NumPy's scalars (`np.float32(0.2) * verifier`) leave the operation to `__rmul__` instead of broadcasting.
+    __array_ufunc__ = None
+
     @property
     def name(self) -> str:
-        """The key of this verifier's verdict in a composition's `parts`: its class name in snake case unless `named`."""
+        """The key of its verdict in a composition's `parts`: the class name in snake case unless `named`."""
         return self._name if self._name is not None else snake_case(type(self).__name__)
 
     def named(self, name: str) -> Self:
-        """Returns a copy under another name, so that two verifiers of one class can stand in one composition."""
+        """Returns a copy under another name, so that two verifiers of one class can stand in one composition.
+
+        Raises:
+            InvalidInput: The name is empty or holds a slash, which separates the names in `Verdict.flat`.
+        """
+        if not name or "/" in name:
+            raise InvalidInput(f"{name!r} cannot name a verifier: give a non-empty name without slashes")
         clone = copy.copy(self)
-        clone._name = name
+        object.__setattr__(clone, "_name", name)  # works for frozen dataclasses too
         return clone
+
+    def walk(self) -> Iterator[tuple[str, Verifier]]:
+        """Yields every component below this verifier with its path, depth first: the keys of `Verdict.flat`."""
+        for name, component in self.components.items():
+            yield name, component
+            for path, descendant in component.walk():
+                yield f"{name}/{path}", descendant
+
+    def __repr__(self) -> str:
+        """Returns the call that makes this verifier, leaving out arguments that have their default value."""
+        suffix = f".named({self._name!r})" if self._name is not None else ""
+        return f"{type(self).__name__}({', '.join(constructor_arguments(self))}){suffix}"
+
+    def __bool__(self) -> bool:
+        """Raises: `a and b` would silently be `b`."""
+        raise InvalidInput("a verifier has no truth value: write `a & b`, `a | b` or `a >> b`, or compare with None")
 
     def __call__(self, response: str | Sequence[Message], reference: Any = None, **fields: Any) -> Verdict:
         """Judges one response: `verify(Sample(response, reference, **fields))`.
@@ -97,6 +128,13 @@ class Verifier:
         except Exception as error:  # noqa: BLE001 - as in `verify`
             return [verdict_of(error) for _ in sample.turns]
 
+    async def averify_turns(self, sample: Sample) -> list[Verdict]:
+        """Asynchronous `verify_turns`."""
+        try:
+            return await self._averify_turns(sample)
+        except Exception as error:  # noqa: BLE001 - as in `verify`
+            return [verdict_of(error) for _ in sample.turns]
+
     # What subclasses override: the defaults are in terms of each other.
 
     def _verify(self, sample: Sample) -> Verdict:
@@ -106,15 +144,19 @@ class Verifier:
             return self._verify_group([sample])[0]
         if self._overrides("_averify_group"):
             return run_coroutine(self._averify_group([sample]))[0]
-        raise NotImplementedError(f"{type(self).__name__} must override _verify, _averify or _verify_group")
+        if self._overrides("_verify_turns") or self._overrides("_averify_turns"):
+            return mean_of_turns(self.verify_turns(sample))
+        raise NotImplementedError(f"{type(self).__name__} must override one of _verify, _averify, _verify_group, ...")
 
     async def _averify(self, sample: Sample) -> Verdict:
         if self._overrides("_averify_group"):
             return (await self._averify_group([sample]))[0]
+        if self._overrides("_averify_turns") and not self._overrides("_verify"):
+            return mean_of_turns(await self.averify_turns(sample))
         return self._verify(sample)
 
     def _verify_group(self, samples: Sequence[Sample]) -> list[Verdict]:
-        if self._overrides("_averify_group") or (self._overrides("_averify") and not self._overrides("_verify")):
+        if self._overrides("_averify_group") or self._waits():
             return run_coroutine(self._averify_group(samples))
         return [self.verify(sample) for sample in samples]
 
@@ -125,14 +167,113 @@ class Verifier:
 
     def _verify_turns(self, sample: Sample) -> list[Verdict]:
         """Judges every turn as a response of its own, in the context of the turns before it."""
-        turns = sample.turns
-        return [
-            self.verify(replace(sample, response=as_response(turn), turns=turns[:position]))
-            for position, turn in enumerate(turns)
-        ]
+        if self._overrides("_averify_turns") or self._waits():
+            return run_coroutine(self._averify_turns(sample))
+        return [self.verify(turn) for turn in turn_samples(sample)]
+
+    async def _averify_turns(self, sample: Sample) -> list[Verdict]:
+        if self._overrides("_verify_turns"):
+            return self._verify_turns(sample)
+        return list(await asyncio.gather(*(self.averify(turn) for turn in turn_samples(sample))))
 
     def _overrides(self, method: str) -> bool:
         return getattr(type(self), method) is not getattr(Verifier, method)
+
+    def _waits(self) -> bool:
+        """Whether this verifier's work is a coroutine, so that many samples are better judged side by side."""
+        return self._overrides("_averify") and not self._overrides("_verify")
+
+    # The operators. Imported where they are used: the compositions that they build are verifiers themselves.
+
+    def __add__(self, other: Verifier | float) -> Verifier:
+        from turnwise.verifiers.compose.operators import add
+
+        return add(self, other)
+
+    def __radd__(self, other: float) -> Verifier:
+        from turnwise.verifiers.compose.operators import add
+
+        return add(other, self)
+
+    def __sub__(self, other: Verifier | float) -> Verifier:
+        from turnwise.verifiers.compose.operators import subtract
+
+        return subtract(self, other)
+
+    def __rsub__(self, other: float) -> Verifier:
+        from turnwise.verifiers.compose.operators import subtract
+
+        return subtract(other, self)
+
+    def __neg__(self) -> Verifier:
+        return -1 * self
+
+    def __mul__(self, other: Verifier | float) -> Verifier:
+        from turnwise.verifiers.compose.operators import multiply
+
+        return multiply(self, other)
+
+    def __rmul__(self, other: float) -> Verifier:
+        from turnwise.verifiers.compose.operators import multiply
+
+        return multiply(other, self)
+
+    def __truediv__(self, other: float) -> Verifier:
+        from turnwise.verifiers.compose.operators import divide
+
+        return divide(self, other)
+
+    def __rshift__(self, other: Verifier) -> Verifier:
+        from turnwise.verifiers.compose.operators import gate
+
+        return gate(self, other)
+
+    def __and__(self, other: Verifier) -> Verifier:
+        from turnwise.verifiers.compose.operators import minimum
+
+        return minimum(self, other)
+
+    def __or__(self, other: Verifier) -> Verifier:
+        from turnwise.verifiers.compose.operators import maximum
+
+        return maximum(self, other)
+
+
+def constructor_arguments(verifier: Verifier) -> list[str]:
+    """Returns the arguments of the call that would make this verifier, as text.
+
+    Every parameter of a verifier's constructor is kept in the attribute of its name; a parameter like `*components` in
+    an iterable, or in a mapping whose values count.
+    """
+    arguments = []
+    for parameter in inspect.signature(type(verifier).__init__).parameters.values():
+        if parameter.name == "self" or not hasattr(verifier, parameter.name):
+            continue
+        value = getattr(verifier, parameter.name)
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            arguments += [repr(item) for item in (value.values() if isinstance(value, Mapping) else value)]
+        elif parameter.default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY:
+            arguments.append(repr(value))
+        elif type(value) is not type(parameter.default) or value != parameter.default:
+            arguments.append(f"{parameter.name}={value!r}")
+    return arguments
+
+
+def mean_of_turns(verdicts: Sequence[Verdict]) -> Verdict:
+    """Returns the verdict on a whole process that is only judged turn by turn: the mean; undecided if a turn is."""
+    parts = {f"turn_{number}": verdict for number, verdict in enumerate(verdicts, start=1)}
+    if not verdicts:
+        return Verdict.undecided("there are no turns to judge", "abstain")
+    for name, verdict in parts.items():
+        if not verdict.decided:
+            return replace(verdict, parts=parts, error=f"{name}: {verdict.error}")
+    return Verdict(sum(verdict.score for verdict in verdicts) / len(verdicts), parts, f"mean of {len(verdicts)} turns")
+
+
+def turn_samples(sample: Sample) -> list[Sample]:
+    """Returns one sample per turn: the turn as response, the turns before it as `turns`."""
+    turns = sample.turns
+    return [replace(sample, response=as_response(turn), turns=turns[:position]) for position, turn in enumerate(turns)]
 
 
 def verdict_of(error: Exception) -> Verdict:
@@ -152,7 +293,7 @@ def as_response(turn: Any) -> str | Sequence[Message]:
     """Returns a turn (text, a chat message, or an object with an `action`) as what `Sample.response` takes."""
     if isinstance(turn, str):
         return turn
-    if isinstance(turn, dict):
+    if isinstance(turn, Mapping):
         return [turn]
     action = getattr(turn, "action", None)
     if isinstance(action, str):
@@ -161,7 +302,7 @@ def as_response(turn: Any) -> str | Sequence[Message]:
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine to its end from synchronous code, also inside a running event loop (then in a thread of its own)."""
+    """Runs a coroutine to its end from synchronous code, also inside a running loop (then in a thread of its own)."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -179,7 +320,8 @@ class FunctionVerifier(Verifier):
     """A verifier made of a function; see `verifier`.
 
     Args:
-        function: Takes the sample, or `response` text and optionally `reference`, and returns a Verdict, a bool or a number.
+        function: Takes the sample, or `response` text and optionally `reference`; returns a Verdict, a bool or a
+            number.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -192,6 +334,27 @@ class FunctionVerifier(Verifier):
         self._takes_reference = len(parameters) >= 2
         self._is_async = inspect.iscoroutinefunction(function)
         functools.update_wrapper(self, function)
+
+    def __repr__(self) -> str:
+        """Returns the function's name, followed by `.named(...)` where the verifier has another one."""
+        original = getattr(self.function, "__name__", "function")
+        return original if self._name == original else f"{original}.named({self._name!r})"
+
+    def __copy__(self) -> Self:
+        clone = type(self).__new__(type(self))
+        clone.__dict__.update(self.__dict__)
+        return clone
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        """Pickles a decorated function by its place in its module, since there its name means the verifier."""
+        module, path = getattr(self.function, "__module__", ""), getattr(self.function, "__qualname__", "")
+        found = find_global(module, path)
+        if isinstance(found, FunctionVerifier) and found.function is self.function:
+            return restore_function_verifier, (module, path, self.name)
+        return super().__reduce_ex__(protocol)
+
+    def _waits(self) -> bool:
+        return self._is_async
 
     def _arguments(self, sample: Sample) -> tuple[Any, ...]:
         if self._takes_sample:
@@ -208,6 +371,21 @@ class FunctionVerifier(Verifier):
         return as_verdict(await result if self._is_async else result)
 
 
+def find_global(module: str, path: str) -> Any:
+    """Returns what a module holds under a dotted path, or None."""
+    found: Any = sys.modules.get(module)
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def restore_function_verifier(module: str, path: str, name: str) -> FunctionVerifier:
+    """Returns the decorated function of that place under that name; what unpickling calls."""
+    __import__(module)
+    found: FunctionVerifier = find_global(module, path)
+    return found if found.name == name else found.named(name)
+
+
 def as_verdict(value: Any) -> Verdict:
     """Returns a Verdict for what a plain function gave: a Verdict, a bool, a number, or None (abstains)."""
     if isinstance(value, Verdict):
@@ -217,7 +395,7 @@ def as_verdict(value: Any) -> Verdict:
     try:
         score = float(value)
     except (TypeError, ValueError) as error:
-        raise VerifierError(f"a verifier function must return a Verdict, bool, number or None, not {value!r}") from error
+        raise VerifierError(f"a verifier must return a Verdict, a bool, a number or None, not {value!r}") from error
     if score != score:
         return Verdict.undecided("the function returned NaN", "abstain")
     return Verdict(score)
@@ -230,7 +408,8 @@ def verifier(*, name: str) -> Callable[[Callable[..., Any]], FunctionVerifier]: 
 def verifier(function: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
     """Makes a verifier of a plain function, synchronous or not.
 
-    The function takes `response` (text), or `response, reference`, or a `sample`; it returns a Verdict, a bool or a number.
+    The function takes `response` (text), or `response, reference`, or a `sample`; it returns a Verdict, a bool, a
+    number, or None to abstain.
 
         @verifier
         def short(response: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a verifier is given (`Sample`) and what it returns (`Verdict`). Both are frozen: a verdict is a record, not a buffer."""
+"""What a verifier is given, a `Sample`, and what it returns, a `Verdict`. Both are frozen: records, not buffers."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ class Sample:
         """
         if isinstance(self.response, str):
             return self.response
-        if not isinstance(self.response, Sequence):
-            raise InvalidInput(f"response must be text or a list of chat messages, not {self.response!r}")
-        for message in reversed(self.response):
+        messages: Any = self.response
+        if not isinstance(messages, Sequence) or not all(isinstance(message, Mapping) for message in messages):
+            raise InvalidInput(f"response must be text or a list of chat messages, not {messages!r}")
+        for message in reversed(messages):
             if message.get("role", "assistant") == "assistant":
                 return message_text(message)
         return ""
