@@ -64,6 +64,8 @@ def episode_data(episode: Episode, advantages: Sequence[float] | None) -> dict[s
         "attempt": episode.attempt,
         "tags": _plain(tags),
         "task": _plain(dict(episode.task)),
+        "instructions": episode.instructions,
+        "tools": _plain(episode.tools),
         "final": episode.final_observation,
         "turns": turns,
     }

@@ -215,7 +215,9 @@ function drawEpisode(episode) {
       episode.note ? element("p", "notice", episode.note) : null,
       figures(episode),
       episode.turns.length ? strip(episode) : null,
-      taskDetails(episode),
+      details("Instructions", episode.instructions),
+      details("Tools", episode.tools.length ? JSON.stringify(episode.tools, null, 2) : ""),
+      details("Task", Object.keys(episode.task).length ? JSON.stringify(episode.task, null, 2) : ""),
       ...episode.turns.map((turn, index) => turnCard(turn, index)),
       finalCard(episode),
     ].filter(Boolean),
@@ -302,9 +304,8 @@ function drawBars(columns, turns, name, width, top, height) {
   return svg("line", { class: "axis", x1: 0, x2: width * turns.length, y1: zero, y2: zero });
 }
 
-function taskDetails(episode) {
-  if (!Object.keys(episode.task).length) return null;
-  return element("details", "", element("summary", "", "Task"), element("pre", "", JSON.stringify(episode.task, null, 2)));
+function details(name, text) {
+  return text ? element("details", "", element("summary", "", name), element("pre", "", text)) : null;
 }
 
 // One turn.

@@ -63,6 +63,8 @@ def some_episodes() -> list[Episode]:
         final_observation="well done",
         task={"reference": "42"},
         tags={"advantages": [0.75, -0.25], "step": 3},
+        instructions="Find the number.",
+        tools=({"name": "calculator"},),
     )
     missed = Episode(
         "1/10", "turnwise/GuessNumber-v0", 8, (turn("look", "no", -0.5),), Status.TRUNCATED, 0.0, note="turn limit"
@@ -141,6 +143,10 @@ def test_a_turn_shows_what_was_seen_done_paid_and_credited(show: Callable[..., P
     assert page.locator("#turn-1 .pill.bad").inner_text() == "advantage −0.25"
     assert page.locator(".chips").inner_text() == "step3"
     assert "well done" in page.locator("main").inner_text()
+    assert page.locator("summary").all_inner_texts() == ["Instructions", "Tools", "Task"]
+    assert page.locator("details pre").nth(0).text_content() == "Find the number."
+    assert '"calculator"' in (page.locator("details pre").nth(1).text_content() or "")
+    assert '"42"' in (page.locator("details pre").nth(2).text_content() or "")
     figures = dict(
         zip(page.locator(".figure dt").all_inner_texts(), page.locator(".figure dd").all_inner_texts(), strict=True)
     )
