@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from turnwise.agents.errors import InvalidInput
@@ -91,6 +91,7 @@ def test_lines_are_strict_json_with_a_schema_version(tmp_path):
     assert value["turns"][0]["reward_parts"]["penalty"] == "-Infinity"
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(width=32), max_size=8), st.floats(allow_nan=False, allow_infinity=False))
 def test_every_float32_and_every_reward_comes_back_exactly(logprobs, reward):
     turn = Turn("o", "a", reward, logprobs=np.array(logprobs, np.float32))
