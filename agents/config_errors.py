@@ -36,7 +36,8 @@ def suggestion(cls: type, name: str, data: Any = None) -> str:
         return f"; it exists with {elsewhere[0]}"
     section, _, last = name.rpartition(".")
     beside = [other for other in names if other.rpartition(".")[0] == section]
-    nearest = difflib.get_close_matches(name, names, 1, 0.8)
+    candidates = [other for other in names if not name.startswith(f"{other}.")]  # its sections are no better answer
+    nearest = difflib.get_close_matches(name, candidates, 1, 0.8)
     nearest = nearest or [other for other in names if other.rpartition(".")[2] == last]
     nearest = nearest or difflib.get_close_matches(name, beside, 1, 0.5 + 0.5 * (len(section) + 1) / (len(name) + 1))
     if nearest:
@@ -85,7 +86,7 @@ def _sentence(
         return f"{name}: required, and has no default (expected {type_name(annotation)})"
     if kind == "value_error" and not rest:
         reason = str(error.get("ctx", {}).get("error", error["msg"]))
-        return f"{name}: {reason}" if name else reason
+        return f"{name}: {reason}" if name and not reason.startswith(name) else reason
     if kind in _SHAPE or kind.endswith(("_type", "_parsing")):
         return _wrong_type(name, type_name(annotation), value)
     inside = f" (at {'.'.join(map(str, rest))})" if rest else ""

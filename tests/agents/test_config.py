@@ -167,6 +167,7 @@ def test_values_are_read_by_their_type(override: str, read: Callable[[Config], A
         ("credit.std=true", "credit.std: unknown key; it exists with credit.name=grpo"),
         ("warm.lrr=1", "warm.lrr: unknown key; did you mean warm.lr?"),
         ("stages=[{lrr: 1}]", "stages.0.lrr: unknown key"),
+        ("credit.x=1", "credit.x: unknown key; the keys there are credit.name, credit.omega, credit.gamma"),
     ],
 )
 def test_an_unknown_key_is_rejected_with_the_nearest_valid_name(override: str, message: str) -> None:
