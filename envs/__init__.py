@@ -1,5 +1,6 @@
 """Environments for language agents. Importing this package registers them with Gymnasium under `turnwise/...`."""
 
+from turnwise.envs.checker import CheckReport, CheckResult, check_env
 from turnwise.envs.core import TurnEnv
 from turnwise.envs.errors import CheckFailed, EpisodeOver, InvalidInput, SplitExhausted, TurnwiseError, VerdictMissing
 from turnwise.envs.registration import EnvEntry, PluginWarning, list_envs, register_all
@@ -9,6 +10,8 @@ from turnwise.envs.vector import make_vec
 
 __all__ = [
     "CheckFailed",
+    "CheckReport",
+    "CheckResult",
     "EnvEntry",
     "EnvOptions",
     "EpisodeOver",
@@ -25,6 +28,7 @@ __all__ = [
     "TurnEnv",
     "TurnwiseError",
     "VerdictMissing",
+    "check_env",
     "list_envs",
     "make_vec",
     "register_all",

@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 
 from turnwise.envs.errors import EpisodeOver, InvalidInput, SplitExhausted, VerdictMissing
+from turnwise.envs.parse import changed_numbers
 from turnwise.envs.spaces import TextSpace
 from turnwise.envs.types import EnvOptions, Level, Reply, RewardMode, Snapshot, Split, Task
 from turnwise.verifiers.base import Verifier
@@ -168,6 +169,14 @@ class TurnEnv(gym.Env[str, str]):
     def random_action(self, rng: np.random.Generator) -> str:
         """Returns a well-formed action drawn at random: what noisy demonstrations and random baselines are made of."""
         raise NotImplementedError(f"{type(self).__name__} has no random action")
+
+    def near_misses(self) -> list[str]:
+        """Returns actions close to the oracle's next one that must not solve the task, for the checker.
+
+        By default the oracle's action with its last number changed.
+        """
+        action = self.oracle()
+        return [] if action is None else changed_numbers(action)
 
     def dense_total(self) -> float | None:
         """Returns what the dense parts of the episode so far must sum to; None where the environment does not say.

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 MALFORMED = "malformed action"
 """The feedback on a turn whose action could not be read."""
+
+
+_NUMBER = re.compile(r"-?\d+")
+
+
+def changed_numbers(text: str) -> list[str]:
+    """Returns the text with its last number made slightly wrong in several ways; none if it has no number."""
+    numbers = list(_NUMBER.finditer(text))
+    if not numbers:
+        return []
+    last = numbers[-1]
+    value = int(last.group())
+    wrong = {value + 1, value - 1, -value, value * 10, int(str(abs(value))[::-1])} - {value}
+    return [f"{text[: last.start()]}{number}{text[last.end() :]}" for number in sorted(wrong)]
 
 
 def last_tag(text: str, *names: str) -> tuple[str, str] | None:

@@ -172,6 +172,14 @@ class Sokoban(TurnEnv):
         words = [DIRECTIONS[direction] for direction in rng.integers(4, size=self.moves_per_turn)]
         return f"<move>{' '.join(words)}</move>"
 
+    def near_misses(self) -> list[str]:
+        """Returns the oracle's moves with another last one."""
+        action = self.oracle()
+        if action is None:
+            return []
+        *words, last = action.removeprefix("<move>").removesuffix("</move>").split()
+        return [f"<move>{' '.join([*words, word])}</move>" for word in DIRECTIONS if word != last]
+
     def _place(self, boxes: tuple[int, ...], player: int) -> None:
         """Takes a position and looks up what it is worth."""
         room = self.room
