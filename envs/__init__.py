@@ -1,5 +1,6 @@
 """Environments for language agents. Importing this package registers them with Gymnasium under `turnwise/...`."""
 
+from turnwise.envs.batch import Batch, Moment
 from turnwise.envs.checker import CheckReport, CheckResult, check_env
 from turnwise.envs.core import TurnEnv
 from turnwise.envs.errors import CheckFailed, EpisodeOver, InvalidInput, SplitExhausted, TurnwiseError, VerdictMissing
@@ -9,6 +10,7 @@ from turnwise.envs.types import EnvOptions, Level, Reply, RewardMode, Snapshot, 
 from turnwise.envs.vector import make_vec
 
 __all__ = [
+    "Batch",
     "CheckFailed",
     "CheckReport",
     "CheckResult",
@@ -17,6 +19,7 @@ __all__ = [
     "EpisodeOver",
     "InvalidInput",
     "Level",
+    "Moment",
     "PluginWarning",
     "Reply",
     "RewardMode",
