@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from turnwise.agents.errors import ConfigError
+from turnwise.agents.errors import ConfigError, InvalidInput
 from turnwise.agents.learner.attention import Packing, packed_attention, packed_forward
 from turnwise.agents.learner.head import token_logprobs
 from turnwise.agents.learner.packing import PackedRow, pack_sequences
@@ -40,8 +40,8 @@ class ForwardOptions:
     """Divides the logits; what the engine sampled with, so that both speak of the same policy."""
     precision: Precision = "auto"
     """What matrices are multiplied in; auto is bfloat16 on CUDA and float32 elsewhere."""
-    chunk_elements: int = 2**26
-    """The most logits (tokens times vocabulary) that the head holds at once; four bytes each."""
+    chunk_elements: int | None = None
+    """The most logits (tokens times vocabulary) that the head holds at once, four bytes each; null: by device."""
 
 
 @torch.no_grad()
@@ -103,9 +103,16 @@ def row_logprobs(model: Any, row: PackedRow, options: ForwardOptions) -> tuple[T
 
     Raises:
         ConfigError: The model does not support packing.
+        InvalidInput: A token is not in the model's vocabulary.
     """
     head = output_head(model)
     device = head.weight.device
+    largest = max(int(row.input_ids.max()), int(row.targets.max()))
+    if largest >= head.out_features:
+        raise InvalidInput(
+            f"token id {largest} is outside the model's vocabulary of {head.out_features}: the sequences were made "
+            "with another tokenizer"
+        )
     packing = Packing(row.lengths, device)
     with packed_forward(packing) as extra, _autocast(device, options.precision):
         out = model.base_model(

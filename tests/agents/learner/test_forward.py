@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import Qwen3ForCausalLM
 
-from turnwise.agents.errors import ConfigError
+from turnwise.agents.errors import ConfigError, InvalidInput
 from turnwise.agents.learner import ForwardOptions, sequence_logprobs
 from turnwise.agents.learner.forward import check_model, resolve_precision
 
@@ -49,6 +49,11 @@ def test_a_reference_model_may_be_in_half_precision(make_model, make_sequences):
     sequences = make_sequences()
     narrow = sequence_logprobs(make_model(dtype=torch.bfloat16), sequences, ForwardOptions())
     assert all(np.isfinite(values).all() for values in narrow)
+
+
+def test_tokens_of_another_vocabulary_are_refused(make_model, make_sequences):
+    with pytest.raises(InvalidInput, match=r"token id \d+ is outside the model's vocabulary of 53"):
+        sequence_logprobs(make_model(), make_sequences(vocabulary=90), ForwardOptions())
 
 
 def test_auto_precision_is_bfloat16_on_cuda_only():

@@ -6,7 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from turnwise.agents.errors import InvalidInput
-from turnwise.agents.learner import token_logprobs
+from turnwise.agents.learner import head, token_logprobs
 
 TOKENS, WIDTH, VOCABULARY = 7, 5, 11
 
@@ -159,3 +159,12 @@ def test_temperature_must_be_positive(temperature):
     hidden, weight, _, targets = inputs(bias=False)
     with pytest.raises(InvalidInput, match="greedy policy"):
         token_logprobs(hidden, weight, targets, temperature=temperature)
+
+
+def test_by_default_a_cpu_takes_smaller_chunks_than_an_accelerator(monkeypatch):
+    hidden, weight, _, targets = inputs(bias=False)
+    monkeypatch.setattr(head, "CHUNK_ELEMENTS_CPU", 6 * VOCABULARY)  # more than the head has
+    with Largest() as largest:
+        token_logprobs(hidden.detach(), weight.detach(), targets)
+    assert largest.elements == 6 * VOCABULARY
+    assert head.CHUNK_ELEMENTS_ACCELERATOR > 2**22
