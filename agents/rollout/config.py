@@ -25,7 +25,7 @@ class RolloutConfig:
     """Deadline of each `step`."""
     close_timeout: float = 10.0
     """How long a `close` may take before it is left to itself."""
-    max_abandoned: int = 16
+    max_abandoned: int = 64
     """The most environments that may hang in threads which cannot be ended; one more stops the rollout."""
     stall_timeout: float = 900.0
     """Stops the rollout when no episode has moved for this long, the policy's generation included."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections.abc import Iterator
 
 from turnwise.agents.errors import EnvironmentTimeout, StalledError
 from turnwise.agents.rollout.config import RolloutConfig
 from turnwise.agents.rollout.workers import EnvFactory, EnvWorker
 
-POLL_SECONDS = 0.005
+POLL_SECONDS = 0.002
+
+log = logging.getLogger(__name__)
 
 
 class EnvPool:
@@ -24,7 +28,7 @@ class EnvPool:
         self._config = config
         self._idle: list[EnvWorker] = []
         self._lent: set[EnvWorker] = set()
-        self._retired: dict[EnvWorker, float] = {}  # deadline of the close; infinite once it was forced
+        self._retired: dict[EnvWorker, float] = {}  # not closed yet, with the time when it should be
         self._hung: set[EnvWorker] = set()
         self.made = 0
         """How many environments were asked for so far."""
@@ -82,34 +86,38 @@ class EnvPool:
         self._retire(worker)
 
     def reap(self) -> None:
-        """Forgets environments that were closed, and forces those to close whose time is over."""
+        """Forgets environments that were closed; those whose time for it is over count as hanging."""
         now = time.monotonic()
         for worker, deadline in list(self._retired.items()):
             if worker.closed.is_set():
                 del self._retired[worker]
             elif now > deadline:
                 self._hung.add(worker)
-                self._retired[worker] = float("inf")
-                worker.force_close()
 
-    def close(self) -> int:
-        """Closes every environment that was made, lent ones too, and waits for it twice `close_timeout` at most.
+    async def aclose(self) -> None:
+        """Closes every environment that was made, lent ones too, and waits for it twice `close_timeout` at most."""
+        for pause in self._closing():
+            await asyncio.sleep(pause)
 
-        Returns:
-            How many environments are not closed yet: their `close` was called and hangs, or they are still being made.
-        """
+    def close(self) -> None:
+        """Does the same without an event loop."""
+        for pause in self._closing():
+            time.sleep(pause)
+
+    def _closing(self) -> Iterator[float]:
+        """Closes everything; yields how long to wait before going on."""
         for worker in [*self._lent, *self._idle]:
             self._retire(worker)
         self._idle.clear()
         ends = time.monotonic() + 2 * self._config.close_timeout
         while self._retired and time.monotonic() < ends:
+            yield POLL_SECONDS
             self.reap()
-            time.sleep(POLL_SECONDS if self._retired else 0.0)
-        unclosed = len(self._retired)
+        if self._retired:  # their `close` was called and hangs, or they are still being made
+            log.warning("%d environments did not close in time", len(self._retired))
         self._retired.clear()
-        return unclosed
 
     def _retire(self, worker: EnvWorker) -> None:
         self._lent.discard(worker)
         self._retired[worker] = time.monotonic() + self._config.close_timeout
-        worker.retire()
+        worker.retire(self._config.close_timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import time
@@ -104,9 +105,7 @@ class Rollout:
 
     async def aclose(self) -> None:
         """Closes all environments, within twice `close_timeout`. Idempotent; the rollout can be used again."""
-        unclosed = await asyncio.to_thread(self._pool.close)
-        if unclosed:
-            log.warning("%d environments did not close within %g s", unclosed, 2 * self.config.close_timeout)
+        await self._pool.aclose()
 
     def close(self) -> None:
         """Closes all environments from synchronous code; see `aclose`.
@@ -125,7 +124,7 @@ class Rollout:
         except RuntimeError:
             if self._runner is None:
                 self._runner = asyncio.Runner()
-                weakref.finalize(self, self._runner.close)
+                weakref.finalize(self, _close_quietly, self._runner)
             return self._runner
         raise InvalidInput(f"{name} was called inside a running event loop; use `{instead}`")
 
@@ -260,6 +259,12 @@ def env_factory(env: str | Callable[[], gym.Env[Any, Any]], kwargs: Mapping[str,
         raise InvalidInput(f"no environment is registered as {env!r}: {error}") from error
     # Gymnasium's passive checker would check every step again, in warnings.
     return functools.partial(gym.make, env, disable_env_checker=True, **dict(kwargs or {}))
+
+
+def _close_quietly(runner: asyncio.Runner) -> None:
+    """Closes the event loop of a forgotten rollout, unless that happens to be collected inside another event loop."""
+    with contextlib.suppress(RuntimeError):
+        runner.close()
 
 
 def _boundary(error: EnvironmentFailure, attempt: Attempt) -> str:

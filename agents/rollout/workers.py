@@ -49,6 +49,8 @@ class EnvWorker:
         self.seconds = 0.0
         self._make_env = make_env
         self._requests: SimpleQueue[_Request | None] = SimpleQueue()
+        self._idle = threading.Event()  # no call is in the thread
+        self._idle.set()
         self._close_lock = threading.Lock()
         self._close_began = False
         self._loop: asyncio.AbstractEventLoop | None = None  # of asynchronous environments: they belong to one loop
@@ -109,18 +111,24 @@ class EnvWorker:
             return check_step(await self._on_loop("step", env.astep(action), timeout))
         return check_step(await self._in_thread("step", lambda: env.step(action), timeout))
 
-    def retire(self) -> None:
-        """Closes the environment as soon as it answers, and ends the thread; returns at once. Idempotent."""
+    def retire(self, patience: float) -> None:
+        """Has the environment closed as soon as it answers, and the thread ended; returns at once. Call it once.
+
+        Args:
+            patience: Seconds after which an environment that hangs is closed from another thread, which may free what
+                it hangs on.
+        """
         if self._loop is not None and self._loop.is_running() and hasattr(self.env, "aclose"):
             asyncio.run_coroutine_threadsafe(self._aclose(), self._loop)
-        else:
-            self._requests.put(None)
-
-    def force_close(self) -> None:
-        """Closes the environment from another thread, which may free what it hangs on; returns at once."""
-        if self.env is not None:
-            threading.Thread(target=self._close, name=f"{self._thread.name}-close", daemon=True).start()
+            return
         self._requests.put(None)
+        if not self._idle.is_set():  # the thread begins now, because an interpreter that exits begins no more
+            name = f"{self._thread.name}-close"
+            threading.Thread(target=self._close_after, args=(patience,), name=name, daemon=True).start()
+
+    def _close_after(self, patience: float) -> None:
+        if not self._idle.wait(patience) and self.env is not None:
+            self._close()
 
     def _make(self) -> None:
         self.env = self._make_env()  # set in the thread, so that one made too late is closed all the same
@@ -134,6 +142,7 @@ class EnvWorker:
             except BaseException as error:  # noqa: BLE001 - not even SystemExit may end the thread without an answer
                 answer = (None, error)
             self.seconds = perf_counter() - began
+            self._idle.set()
             try:
                 loop.call_soon_threadsafe(_resolve, future, answer)
             except RuntimeError:
@@ -171,6 +180,7 @@ class EnvWorker:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Answer] = loop.create_future()
         timer = loop.call_later(timeout, _expire, future, stage, timeout)
+        self._idle.clear()
         self._requests.put((function, loop, future))
         try:
             value, error = await future

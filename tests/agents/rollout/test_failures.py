@@ -226,6 +226,21 @@ def test_an_environment_that_is_made_too_late_is_closed(kit, made, release):
     assert [env.closed for env in made] == [1]
 
 
+def test_an_environment_that_is_made_after_everything_was_closed_is_closed_too(kit, made, release):
+    def slow():
+        release.wait()
+        return kit.Sum(made)
+
+    config = replace(CONFIG, retries=0, reset_timeout=0.05, close_timeout=0.05)
+    (episode,), _ = run(slow, kit.Draws(), [Job(0, "g")], config)
+    assert episode.status is Status.FAILED
+    release.set()
+    deadline = time.monotonic() + 10
+    while not (made and made[0].closed) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [env.closed for env in made] == [1]
+
+
 def test_a_hanging_close_is_left_behind(kit, made, release):
     class Clinging(kit.Sum):
         def close(self):
