@@ -69,20 +69,32 @@ def number_pattern(decimal_comma: bool) -> re.Pattern[str]:
     )
 
 
-def numbers_in(text: str, decimal_comma: bool = False, percent: Percent = "fraction") -> list[Number]:
-    """Returns the numbers of a text in order: integers, decimals, `1,234.5`, `1.5e-3`, `1.5 x 10^3`, `3/4`, `12%`.
+def picked_number(
+    text: str, which: Literal["first", "last"], decimal_comma: bool = False, percent: Percent = "fraction"
+) -> tuple[Number | None, int]:
+    """Returns the first or last number in a text, and how many there are: all for the last, up to two for the first.
+
+    Numbers are integers, decimals, `1,234.5`, `1.5e-3`, `1.5 x 10^3`, `3/4`, `12%`.
 
     Args:
         text: Any text, however long or strange.
+        which: The number that is wanted.
         decimal_comma: Whether `1.234,5` is meant where others write `1,234.5`.
         percent: Whether `50%` is the `fraction` 1/2 or the `number` 50.
     """
-    matches = number_pattern(decimal_comma).finditer(text)
-    return [Number(match.group(), match.groups(), decimal_comma, percent) for match in matches]
+    taken: re.Match[str] | None = None
+    count = 0
+    for match in number_pattern(decimal_comma).finditer(text):
+        count += 1
+        if which == "last" or taken is None:
+            taken = match
+        elif count == 2:
+            break
+    return None if taken is None else Number(taken.group(), taken.groups(), decimal_comma, percent), count
 
 
 def whole_number(text: str, decimal_comma: bool = False, percent: Percent = "fraction") -> Number | None:
-    """Returns the number that a text consists of, spaces around it aside, or None; see `numbers_in`."""
+    """Returns the number that a text consists of, spaces around it aside, or None; see `picked_number`."""
     match = number_pattern(decimal_comma).fullmatch(text.strip())
     return None if match is None else Number(match.group(), match.groups(), decimal_comma, percent)
 

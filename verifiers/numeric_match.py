@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from turnwise.verifiers.base import Verifier
 from turnwise.verifiers.errors import InvalidInput
-from turnwise.verifiers.numbers import Number, Percent, numbers_in, whole_number
+from turnwise.verifiers.numbers import Number, Percent, picked_number, whole_number
 from turnwise.verifiers.text import quoted
 from turnwise.verifiers.types import Sample, Verdict
 
@@ -87,11 +87,11 @@ class NumericMatch(Verifier):
         if self.take == "whole":
             number = whole_number(text, self.decimal_comma, self.percent)
             return number, "is not one number" if number is None else ""
-        numbers = numbers_in(text, self.decimal_comma, self.percent)
-        if not numbers:
+        number, count = picked_number(text, self.take, self.decimal_comma, self.percent)
+        if number is None:
             return None, "holds no number"
-        how = f"the {self.take} of {len(numbers)} numbers, " if len(numbers) > 1 else ""
-        return numbers[0 if self.take == "first" else -1], how
+        several = "the first number, " if self.take == "first" else f"the last of {count} numbers, "
+        return number, several if count > 1 else ""
 
     def _references(self, reference: Any) -> list[tuple[str, Fraction]]:
         several = isinstance(reference, Iterable) and not isinstance(reference, str)

@@ -18,6 +18,9 @@ from turnwise.verifiers.guarded_search import guarded_search
 MESSAGE_LENGTH = 200
 """Characters of a validation message that are kept: messages quote the data, which may be long."""
 
+SEARCH_SECONDS = 1.0
+"""CPU seconds that one search for a pattern of a schema may take."""
+
 
 def first_violation(value: Any, schema: Mapping[str, Any] | bool) -> str | None:
     """Returns where and how a JSON value first violates a schema, or None.
@@ -78,7 +81,7 @@ def validator_of(schema_text: str) -> Any:
 
 def found(expression: str, text: str) -> bool:
     """Whether an expression of the schema is found in a text of the data."""
-    return guarded_search(re.compile(expression), text) is not None
+    return guarded_search(re.compile(expression), text, seconds=SEARCH_SECONDS) is not None
 
 
 def pattern(validator: Any, expression: str, value: Any, schema: Any) -> Iterator[ValidationError]:

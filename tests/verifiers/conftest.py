@@ -1,0 +1,43 @@
+"""Inputs that no verifier may fail on: whatever a model writes must come to a verdict, and soon."""
+
+from __future__ import annotations
+
+import pytest
+
+MEGABYTE = 1_000_000
+MUCH = 250_000  # enough to turn a quadratic parser into minutes, and to keep the tests of linear ones short
+
+HOSTILE = {
+    "empty": "",
+    "spaces": " " * MUCH,
+    "a megabyte of one letter": "a" * MEGABYTE,
+    "a megabyte of digits": "9" * MEGABYTE,
+    "open brackets": "[" * MUCH,
+    "open braces": '{"a":' * (MUCH // 5),
+    "closed brackets": "]" * MUCH,
+    "quotation marks": '"' * MUCH,
+    "backslashes": "\\" * MUCH,
+    "open tags": "<answer>" * (MUCH // 8),
+    "closed tags": "</answer>" * (MUCH // 9),
+    "half tags": "<" * MUCH,
+    "fences": "```json\n" * (MUCH // 8),
+    "thousands": "1," * (MUCH // 2),
+    "fractions": "1/" * (MUCH // 2),
+    "exponents": "1e" * (MUCH // 2),
+    "minus signs": "-" * MUCH,
+    "words": "word " * (MUCH // 5),
+    "lines": "\n" * MUCH,
+    "nul": "\x00" * 1000,
+    "lone surrogates": "\ud800\udfff" * 1000,
+    "combining marks out of order": "a" + "\u0315\u0300" * (MUCH // 2),
+    "every plane": "".join(chr(code) for code in range(0, 0x110000, 97)),
+    "right to left": "\u202e\u0661\u0662\u0663\u202c" * 1000,
+    "zero width": "\u200b\u200d\ufeff" * 1000,
+}
+
+
+@pytest.fixture(params=HOSTILE.values(), ids=HOSTILE)
+def hostile(request: pytest.FixtureRequest) -> str:
+    """A text that has broken some parser somewhere."""
+    text: str = request.param
+    return text
