@@ -154,19 +154,22 @@ class Chat:
             action: What was sampled there.
         """
         closing = self.template.closing
+        if not closing:
+            return None
         # Which part of the end of turn the model wrote itself.
-        sampled = next((n for n in range(len(closing), 0, -1) if action.endswith(closing[:n])), 0)
+        sampled = next((length for length in range(len(closing), 0, -1) if action.endswith(closing[:length])), 0)
         body = action[: len(action) - sampled]
-        written = rest.lstrip()
-        leading = rest[: len(rest) - len(written)]
-        same = len(common_prefix(body.lstrip(), written))
-        end = written.find(closing, same) if closing else -1
+        spoken, written = body.lstrip(), rest.lstrip()
+        same = len(common_prefix(spoken, written))
+        # Another end of turn may look the same for a few characters, so that the template's may begin before `same`.
+        end = written.find(closing, max(0, same - len(closing) + 1))
         if end < 0:
             return None
+        same = min(same, end)
         differing = (
-            leading,
-            body[: len(body) - len(body.lstrip())],
-            body.lstrip()[same:],
+            body[: len(body) - len(spoken)],
+            rest[: len(rest) - len(written)],
+            spoken[same:],
             written[same:end],
         )
         if same == 0 and any(text.strip() for text in differing):

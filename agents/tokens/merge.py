@@ -100,7 +100,7 @@ def realigned(sequence: NDArray[np.int64], prompt: NDArray[np.int64], realign_to
     tail = sequence[same:]
     if not 0 < len(tail) <= realign_tokens:
         return None
-    for length in range(len(tail) - 1, 0, -1):
+    for length in range(len(tail), 0, -1):
         end = tail[-length:]
         for start in range(same, min(same + realign_tokens, len(prompt) - length) + 1):
             if np.array_equal(prompt[start : start + length], end):

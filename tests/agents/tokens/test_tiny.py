@@ -1,6 +1,7 @@
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from turnwise.agents.errors import InvalidInput
 from turnwise.agents.tokens.tiny import END_OF_TURN, make_model, make_tokenizer
 
