@@ -21,7 +21,7 @@ from turnwise.agents.credit.mt_grpo import MTGRPO
 from turnwise.agents.credit.opo import OPO
 from turnwise.agents.credit.per_reward import PerReward
 from turnwise.agents.credit.prime import PRIME
-from turnwise.agents.credit.registry import ESTIMATORS, make
+from turnwise.agents.credit.registry import ESTIMATORS, AnyEstimator, make
 from turnwise.agents.credit.reinforce_pp import ReinforcePP
 from turnwise.agents.credit.reinforce_pp_baseline import ReinforcePPBaseline
 from turnwise.agents.credit.rloo import RLOO
@@ -44,6 +44,7 @@ __all__ = [
     "OPO",
     "PRIME",
     "RLOO",
+    "AnyEstimator",
     "Bias",
     "DrGRPO",
     "DualGranularity",

@@ -223,41 +223,65 @@ def _values(task: Ladder) -> dict[tuple[int, int], float]:
     return {(rung, turn): task.value(rung, turn) for rung in rungs for turn in turns}
 
 
+def gradients(
+    estimator: Callable[[TurnTable], Floats], task: Ladder, group_size: int, outcome: Outcome = "reward"
+) -> tuple[Floats, Floats]:
+    """Returns the probability of every group of n episodes and its gradient 1/n sum_e sum_t A_t grad log pi(a_t | s_t).
+
+    Returns:
+        float64 [groups], and float64 [groups, parameters].
+    """
+    everything = groups(task, group_size, outcome)
+    found = [estimator(table) @ scores / group_size for _, table, scores in everything]
+    return np.array([chance for chance, _, _ in everything]), np.array(found)
+
+
 def expected_gradient(
-    estimator: Callable[[TurnTable], Floats],
-    task: Ladder,
-    group_size: int,
-    outcome: Outcome = "reward",
+    estimator: Callable[[TurnTable], Floats], task: Ladder, group_size: int, outcome: Outcome = "reward"
 ) -> Floats:
-    """Returns the expectation of 1/n sum_e sum_t A_t grad log pi(a_t | s_t) over groups of n episodes; [parameters]."""
-    gradient = np.zeros(np.size(task.logits))
-    for chance, table, scores in groups(task, group_size, outcome):
-        gradient += chance * (estimator(table) @ scores) / group_size
-    return gradient
+    """Returns the expectation of a group's gradient; float64 [parameters]."""
+    chances, found = gradients(estimator, task, group_size, outcome)
+    mean: Floats = chances @ found
+    return mean
 
 
 @dataclass(frozen=True)
 class Bias:
-    """How an expected gradient relates to the policy gradient.
+    """How the gradient that an estimator gives relates to the policy gradient.
 
     Attributes:
-        cosine: Cosine of the angle between the two: 1 is no bias in direction.
+        cosine: Cosine of the angle between the expected gradient and the policy gradient: 1 is no bias in direction.
         scale: Length of the expected gradient's projection on the policy gradient over the latter's length.
         deviation: Length of what remains beside the projection over the length of the projection: the tangent of the
             angle.
+        noise: Root of the expected squared distance of one group's gradient from the expected one, over the length of
+            the projection: the standard deviation in units of the signal. It falls with the root of the number of
+            groups; bias does not.
     """
 
     cosine: float
     scale: float
     deviation: float
+    noise: float
 
 
-def compare(expected: Floats, exact: Floats) -> Bias:
-    """Returns how an expected gradient relates to the exact one."""
+def compare(chances: Floats, found: Floats, exact: Floats) -> Bias:
+    """Returns how gradients of known probability relate to the exact one.
+
+    Args:
+        chances: Probability of each gradient; float64 [n].
+        found: The gradients; float64 [n, parameters].
+        exact: The policy gradient; float64 [parameters].
+    """
+    expected = chances @ found
     scale = float(expected @ exact / (exact @ exact))
-    cosine = float(expected @ exact / (np.linalg.norm(expected) * np.linalg.norm(exact)))
-    deviation = float(np.linalg.norm(expected - scale * exact) / (abs(scale) * np.linalg.norm(exact)))
-    return Bias(cosine, scale, deviation)
+    signal = abs(scale) * np.linalg.norm(exact)
+    return Bias(
+        cosine=float(expected @ exact / (np.linalg.norm(expected) * np.linalg.norm(exact))),
+        scale=scale,
+        deviation=float(np.linalg.norm(expected - scale * exact) / signal),
+        noise=float(np.sqrt(chances @ ((found - expected) ** 2).sum(1)) / signal),
+    )
 
 
 def measure(
@@ -276,4 +300,4 @@ def measure(
         outcome: What an episode is judged by, and whose expectation the policy gradient climbs.
     """
     task = task or Ladder()
-    return compare(expected_gradient(estimator, task, group_size, outcome), policy_gradient(task, outcome))
+    return compare(*gradients(estimator, task, group_size, outcome), policy_gradient(task, outcome))

@@ -73,8 +73,8 @@ def measure_forked(
             episodes, as a loss does that knows nothing of trees.
     """
     task = task or Ladder(horizon=2)
-    expected = np.zeros_like(policy_gradient(task))
-    for chance, table, scores, weight in forests(task):
+    found = []
+    for _, table, scores, weight in forests(task):
         shares = weight if weigh == "turns" else np.full(table.turns, 1.0 / table.episodes)
-        expected += chance * ((estimator(table) * shares) @ scores)
-    return compare(expected, policy_gradient(task))
+        found.append((estimator(table) * shares) @ scores)
+    return compare(np.array([chance for chance, *_ in forests(task)]), np.array(found), policy_gradient(task))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeAlias, get_args
 
 from turnwise.agents.credit.base import Estimator
 from turnwise.agents.credit.dr_grpo import DrGRPO
@@ -33,34 +33,34 @@ from turnwise.agents.credit.turn_gae import TurnGAE
 from turnwise.agents.credit.turn_return import TurnReturn
 from turnwise.agents.errors import ConfigError
 
-ESTIMATORS: dict[str, type[Estimator]] = {
-    estimator.name: estimator
-    for estimator in (
-        GRPO,
-        DrGRPO,
-        RLOO,
-        ReinforcePP,
-        ReinforcePPBaseline,
-        MaxRL,
-        OPO,
-        TurnReturn,
-        MTGRPO,
-        GiGPO,
-        HGPO,
-        GraphCredit,
-        GatedReturn,
-        TurnGAE,
-        IGPO,
-        PRIME,
-        DualGranularity,
-        SemiOnline,
-        PerReward,
-        DRPO,
-        SPOTree,
-        TreeGRPO,
-        TruncatedStep,
-    )
-}
+AnyEstimator: TypeAlias = (
+    GRPO
+    | DrGRPO
+    | RLOO
+    | ReinforcePP
+    | ReinforcePPBaseline
+    | MaxRL
+    | OPO
+    | TurnReturn
+    | MTGRPO
+    | GiGPO
+    | HGPO
+    | GraphCredit
+    | GatedReturn
+    | TurnGAE
+    | IGPO
+    | PRIME
+    | DualGranularity
+    | SemiOnline
+    | PerReward
+    | DRPO
+    | SPOTree
+    | TreeGRPO
+    | TruncatedStep
+)
+"""Any one of them: the type of a configuration's field, whose `name` chooses."""
+
+ESTIMATORS: dict[str, type[Estimator]] = {estimator.name: estimator for estimator in get_args(AnyEstimator)}
 """Every estimator by the name that a configuration gives it."""
 
 

@@ -170,6 +170,32 @@ def test_the_turn_term_of_mt_grpo_counts_ended_episodes_so_that_its_mean_is_unbi
     )
 
 
+# Noise.
+
+
+def test_noise_is_the_deviation_of_one_groups_gradient_in_units_of_its_signal():
+    """Against all ordered pairs of episodes, whose second moment is summed by hand."""
+    estimator, paths, exact = make("rloo"), trajectories(LADDER), policy_gradient(LADDER)
+    square = 0.0
+    for pair_of in itertools.product(paths, repeat=2):
+        gradient = estimator(as_table(LADDER, list(pair_of))) @ np.concatenate([path.scores for path in pair_of]) / 2
+        square += math.prod(path.probability for path in pair_of) * float((gradient - exact) @ (gradient - exact))
+    bias = measure(estimator, group_size=2)
+    assert bias.noise == pytest.approx(math.sqrt(square) / np.linalg.norm(exact), rel=1e-9)
+
+
+def test_noise_does_not_depend_on_the_scale():
+    assert measure(make("dr_grpo")).noise == pytest.approx(measure(make("rloo")).noise, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "noise"),
+    [("rloo", 2.100951), ("gigpo", 1.909458), ("graph_credit", 1.561979), ("turn_gae", 1.575163), ("grpo", 3.430340)],
+)
+def test_finer_credit_is_less_noisy_and_small_deviations_more(name, noise):
+    assert measure(make(name)).noise == pytest.approx(noise, abs=2e-6)
+
+
 # Estimators that are biased by design, at their known bias: groups of three.
 
 PINNED = [
