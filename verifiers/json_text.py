@@ -22,8 +22,8 @@ def json_source(text: str, place: JSONPlace) -> str:
 
     - `whole`: the text.
     - `fenced`: the content of the last Markdown code block that is marked `json` or not marked at all.
-    - `last_object`: the last {...} in the text that is a JSON object by itself and not part of a larger one. Braces
-      in the prose around it can hide it: one that is opened and never closed swallows what follows.
+    - `last_object`: the last {...} in the text that is a JSON object and stands in no other {...}. Braces in the prose
+      around it can hide it: one that is opened and never closed swallows what follows.
 
     Raises:
         NotJSON: There is no such part.

@@ -59,7 +59,7 @@ def number_pattern(decimal_comma: bool) -> re.Pattern[str]:
     Every repetition in it is possessive, so that a search takes time linear in the length of the text.
     """
     point, comma = (",", r"\.") if decimal_comma else (r"\.", ",")
-    grouped = rf"\d{{1,3}}(?:[{comma}{THIN_SPACES}]\d{{3}})++(?!\d)"
+    grouped = rf"\d{{1,3}}(?:[{comma}{THIN_SPACES}]\d{{3}})++"
     decimal = rf"(?>(?:{grouped}|\d++)(?:{point}\d*+)?+|{point}\d++)"
     power = rf"(?:\^|\*\*)\s*+\{{?+([+{MINUS}]?+\d++)\}}?+|([⁺⁻]?+[{SUPERSCRIPTS}]++)"
     exponent = rf"(?>[eE]([+{MINUS}]?+\d++)|\s*+(?:[x×*·⋅]|\\times)\s*+10\s*+(?:{power}))?+"

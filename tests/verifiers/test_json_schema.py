@@ -110,6 +110,7 @@ def test_unusual_but_strict_json_is_read(response):
         ("last_object", 'he said "{" and {"a": 1, "s": "}{\\""}', 0.0),  # the stray brace swallows it, as documented
         ("last_object", 'he said "x" and {"a": 1, "s": "}{\\""}', 1.0),
         ("last_object", "[1]", 0.0),
+        ("last_object", '{not json {"a": 1}}', 0.0),
     ],
 )
 def test_the_json_is_taken_from_the_chosen_place(place, response, score):

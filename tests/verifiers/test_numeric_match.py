@@ -76,6 +76,8 @@ def test_numbers_without_a_value_within_the_budget_are_recognised_but_have_none(
         ("5-3", 5, 3, 2),
         ("from 1 to 10.", 1, 10, 2),
         ("(1,2)", 1, 2, 2),
+        ("(2)-3", 2, 3, 2),
+        ("(-2)", -2, -2, 1),
         ("x1 = 7", 7, 7, 1),
         ("答案是5个", 5, 5, 1),
         ("2020-01-02", 2020, 2, 3),

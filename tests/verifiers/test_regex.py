@@ -123,18 +123,22 @@ def test_a_worker_that_was_killed_from_outside_is_an_error_and_not_a_timeout():
 
 
 def _search_in_child(connection) -> None:
-    connection.send(Regex("a+")("baaa").score)
+    score = Regex("a+")("baaa").score
+    connection.send((score, _pool.take().process.pid))
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # that is what is tested
 def test_a_forked_process_searches_with_workers_of_its_own():
-    assert Regex("a+")("a").score == 1.0  # the parent now has an idle worker, whose pipes the child inherits
+    worker = _pool.take()
+    _pool.give_back(worker)  # now an idle one is certain, whose pipes the child inherits
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     child = context.Process(target=_search_in_child, args=(theirs,))
     child.start()
     assert ours.poll(20)
-    assert ours.recv() == 1.0
+    score, used = ours.recv()
+    assert score == 1.0
+    assert used != worker.process.pid
     child.join(20)
     assert Regex("a+")("a").score == 1.0
 

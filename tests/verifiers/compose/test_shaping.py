@@ -215,11 +215,11 @@ def test_the_same_sample_gets_the_same_noise_and_another_seed_another(fixed):
 def test_noise_is_the_same_in_another_process():
     script = (
         "from turnwise.verifiers import Noise, NumericMatch;"
-        "print(Noise(NumericMatch(), std=1.0, seed=3)('5 \\ud800', 5, prompt=[{'role': 'user', 'content': 'hi'}]).score)"
+        "print(Noise(NumericMatch(), std=1.0, seed=3)('5 \\ud800', 5, prompt=[{'content': 'hi'}]).score)"
     )
     command = [sys.executable, "-c", script]
     elsewhere = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    here = Noise(NumericMatch(), std=1.0, seed=3)("5 \ud800", 5, prompt=[{"role": "user", "content": "hi"}])
+    here = Noise(NumericMatch(), std=1.0, seed=3)("5 \ud800", 5, prompt=[{"content": "hi"}])
     assert here.score == elsewhere
 
 
