@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+from dataclasses import replace
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
-from turnwise.agents.demonstrations import NoisyOracle, demonstrate
+from turnwise.agents.demonstrations import NoisyOracle, demonstrate, demonstration_sequences
+from turnwise.agents.engines.base import Completion, Engine
 from turnwise.agents.errors import InvalidInput
 from turnwise.agents.evaluation import evaluate
-from turnwise.agents.rollout import RolloutConfig, episode_to_json, group_jobs
-from turnwise.agents.types import Status
+from turnwise.agents.policies import EnginePolicy
+from turnwise.agents.rollout import Rollout, RolloutConfig, episode_to_json, group_jobs
+from turnwise.agents.tokens import merge
+from turnwise.agents.tokens.tiny import END_OF_TURN, make_tokenizer
+from turnwise.agents.types import Episode, Status, Turn
 from turnwise.envs.core import TurnEnv
 
 GUESS = "turnwise/GuessNumber-v0"
@@ -137,3 +144,115 @@ def test_demonstrations_are_not_played_inside_an_event_loop():
             demonstrate(GUESS, group_jobs([0], 1))
 
     asyncio.run(main())
+
+
+# Token sequences.
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+FORGETS_THINKING = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{% if message.role == 'assistant' and not loop.last %}{{ message.content.split('</think>')[-1] }}"
+    "{% else %}{{ message.content }}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    pytest.importorskip("transformers")
+    return make_tokenizer(["<guess>12</guess> is too low. It is between 1 and 16. 3 guesses left."] * 20, 400)
+
+
+class Recites(Engine):
+    """Samples the actions of one demonstrated episode after the other."""
+
+    def __init__(self, tokenizer, episodes):
+        self.tokenizer = tokenizer
+        self.actions = [turn.action for episode in episodes for turn in episode.turns]
+
+    @property
+    def context_length(self):
+        return 4096
+
+    async def generate(self, prompt_ids, sampling, *, seed):
+        text = self.actions.pop(0)
+        ids = np.array(self.tokenizer.encode(text + END_OF_TURN, add_special_tokens=False), np.int64)
+        return Completion(ids, np.full(len(ids), -1.0, np.float32), text, "stop")
+
+
+@pytest.mark.parametrize("template", [None, CHATML, FORGETS_THINKING])
+def test_demonstrations_have_the_token_contexts_of_a_rollout_with_the_same_actions(tokenizer, template):
+    if template is not None:
+        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer.chat_template = template
+    jobs = group_jobs(range(6), 1)
+    spoken = demonstrate(GUESS, jobs, 0.5)
+    if template is FORGETS_THINKING:
+        spoken = [with_thinking(episode) for episode in spoken]
+    policy = EnginePolicy(Recites(tokenizer, spoken), tokenizer)
+    with Rollout(GUESS, policy, RolloutConfig(concurrency=1)) as rollout:
+        sampled = rollout.run_sync(jobs)
+    expected = [sequence for index, episode in enumerate(sampled) for sequence in merge(episode, episode=index)]
+    sequences = demonstration_sequences(spoken, tokenizer)
+    assert len(sequences) == len(expected)
+    assert len(sequences) > 6 if template is FORGETS_THINKING else len(sequences) == 6
+    for ours, theirs in zip(sequences, expected, strict=True):
+        assert ours.ids.tolist() == theirs.ids.tolist()
+        assert ours.turn.tolist() == theirs.turn.tolist()
+        assert ours.episode == theirs.episode
+        assert not ours.logprobs.any()
+
+
+def with_thinking(episode: Episode) -> Episode:
+    turns = tuple(replace(turn, action=f"<think>hm</think>{turn.action}") for turn in episode.turns)
+    return replace(episode, turns=turns)
+
+
+def test_action_tokens_are_the_action_and_its_end_of_turn_and_the_rest_is_not_trained_on(tokenizer):
+    turns = (Turn("Guess.", "<guess>8</guess>", 0.0), Turn("8 is too low.", "<guess>12</guess>", 1.0))
+    episode = Episode("g", "e", 0, turns, Status.TERMINATED, instructions="Rules.")
+    (sequence,) = demonstration_sequences([episode], tokenizer)
+    end, start = END_OF_TURN, "<|im_start|>"
+
+    def text(mask):
+        return tokenizer.decode(sequence.ids[mask].tolist())
+
+    assert text(sequence.turn == 0) == f"<guess>8</guess>{end}"
+    assert text(sequence.turn == 1) == f"<guess>12</guess>{end}"
+    assert text(sequence.turn == -1) == f"Rules.{end}Guess.{end}{start}8 is too low.{end}{start}"
+    assert sequence.ids.dtype == np.int64
+
+
+def test_failed_demonstrations_are_left_out_and_the_others_keep_their_positions(tokenizer):
+    good = Episode("g", "e", 0, (Turn("o", "a", 0.0),), Status.TRUNCATED)
+    failed = replace(good, status=Status.FAILED, error="x")
+    empty = replace(good, turns=())
+    assert [each.episode for each in demonstration_sequences([failed, good, empty, good], tokenizer)] == [1, 3]
+
+
+def test_instructions_can_be_replaced_as_in_the_policy(tokenizer):
+    episode = Episode("g", "e", 0, (Turn("o", "a", 0.0),), Status.TERMINATED, instructions="Rules.")
+    (sequence,) = demonstration_sequences([episode], tokenizer, instructions="Other.")
+    assert tokenizer.decode(sequence.ids.tolist()).startswith(f"Other.{END_OF_TURN}o")
+
+
+def test_sequences_can_be_made_inside_an_event_loop(tokenizer):
+    async def main():
+        return demonstration_sequences([Episode("g", "e", 0, (Turn("o", "a", 0.0),), Status.TERMINATED)], tokenizer)
+
+    assert len(asyncio.run(main())) == 1
+
+
+def test_a_tokenizer_without_a_chat_template_or_an_end_of_turn_is_refused(tokenizer):
+    bare = copy.deepcopy(tokenizer)
+    bare.chat_template = None
+    with pytest.raises(InvalidInput, match="no chat template"):
+        demonstration_sequences([], bare)
+    endless = copy.deepcopy(tokenizer)
+    endless.chat_template = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
+    endless.eos_token = None
+    with pytest.raises(InvalidInput, match="no token that ends a turn"):
+        demonstration_sequences([], endless)
