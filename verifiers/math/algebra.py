@@ -19,11 +19,11 @@ def same_by_sympy(left: Node, right: Node, seconds: float) -> bool:
         OverBudget: sympy can neither evaluate nor compare them.
     """
     try:
-        found = shared_worker().ask({"task": "same", "left": to_json(left), "right": to_json(right)}, seconds)
+        found = shared_worker().ask({"seconds": seconds, "left": to_json(left), "right": to_json(right)}, seconds)
     except WorkerFailed as failed:
         raise OverBudget(f"sympy failed: {failed}") from failed
     except TimeoutError as error:
-        raise VerifierTimeout(f"sympy took more than {seconds} s") from error
+        raise VerifierTimeout(f"sympy took more than {seconds} s of processor time") from error
     if found is None:
         raise OverBudget("sympy cannot compare the two")
     return bool(found)

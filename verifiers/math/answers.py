@@ -11,7 +11,7 @@ from turnwise.verifiers.math.atoms import COMMANDS, parse
 from turnwise.verifiers.math.characters import to_latex
 from turnwise.verifiers.math.parser import based
 from turnwise.verifiers.math.policy import MathPolicy, OverBudget, Unparsed
-from turnwise.verifiers.math.tree import Node, num
+from turnwise.verifiers.math.tree import Node, num, word_list
 from turnwise.verifiers.math.units import lookup, noun
 from turnwise.verifiers.math.wording import (
     HEDGE_WORDS,
@@ -43,31 +43,50 @@ class Answer(NamedTuple):
 _TRAILING = re.compile(r"(?:\s|\\\\|\\[,;:! ]|\\quad|\\qquad|(?<!\.)\.|(?<=\.\.\.)\.|[,;:?]|\*|`)+$")
 _LEADING = re.compile(r"^(?:\s|\\\\|\\[,;:! ]|\\quad|\*\*|`|[:：,])+")
 _CHOICE = re.compile(
-    r"(?:(?:option|choice|answer)\s*)?(?:\((?P<round>[A-Ja-j])\)|(?P<bare>[A-J])(?P<mark>[.):]|\s*[:：]))\s*(?P<rest>.*)", re.DOTALL | re.I
+    r"(?:(?:option|choice|answer)\s*)?(?:\((?P<round>[A-Ja-j])\)|(?P<bare>[A-J])(?P<mark>[.):]|\s*[:：]))\s*(?P<rest>.*)",
+    re.DOTALL | re.I,
 )
-_OPTION = re.compile(r"(?:option|choice|选项?)\s*\(?(?P<letter>[A-J])\)?[.)]?", re.I)
-_TIME = re.compile(r"(?P<hour>\d{1,2})(?::(?P<minute>\d\d))?(?::\d\d)?\s*(?P<marker>a\.?m\.?|p\.?m\.?|o'clock|noon)?", re.I)
-_BASED = re.compile(r"\(?\s*([0-9A-Za-z]+(?:\.[0-9A-Za-z]+)?)\s*\)?\s*_\s*\{?\s*(?:\\text\s*\{)?\s*(\d{1,2}|[a-z]{3,5})\s*\}?\s*\}?")
+_OPTION = re.compile(r"(?:option|choice|(?:故|应)?选项?)\s*:?\s*\(?(?P<letter>[A-J])\)?[.)]?", re.I)
+_TIME = re.compile(
+    r"(?P<hour>\d{1,2})(?::(?P<minute>\d\d))?(?::\d\d)?\s*(?P<marker>a\.?m\.?|p\.?m\.?|o'clock|noon)?", re.I
+)
+_BASED = re.compile(r"\(?\s*([0-9A-Za-z]+(?:\.[0-9A-Za-z]+)?)\s*\)?\s*_\s*\{?\s*\(?(\d{1,2}|[a-z]{3,5})\)?\s*\}?")
+_LITERAL = re.compile(r"0x[0-9a-fA-F]{1,60}|0b[01]{1,200}|0o[0-7]{1,80}")
+_CHOOSE = re.compile(
+    r"(?:\{\})?[_^]\s*\{?\s*(\w{1,4})\s*\}?\s*(?:\\mathrm\s*)?\{?([CP])\}?\s*_\s*\{?\s*(\w{1,4})\s*\}?|\b(\d{1,4})([CP])(\d{1,4})\b"
+)
 _BASE_WORDS = re.compile(r"([0-9A-Za-z]+)\s*(?:\(\s*)?(?:in\s+)?base[\s-]*(\d{1,2}|[a-z]{3,5})\)?", re.I)
 _DECIMAL = re.compile(r"[-+]?\d*\.(\d+)")
-_LABEL = re.compile(r"^(?P<label>[A-Za-z][A-Za-z '()/\-]{0,80}?)\s*(?:=|:|\bis\b|\bare\b|\bequals?\b|\bof\b)\s*(?P<rest>\S.*)$", re.DOTALL)
-_NUMBER_NOUN = re.compile(r"^(?P<number>.*?[\d})%])[\s~]*(?:-\s*)?(?P<noun>[A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff'\- ]*)\.?$", re.DOTALL)
-_SCALED = re.compile(rf"^(?P<number>.*?\d)\s*(?P<scale>{'|'.join(SCALE_WORDS)})\b\s*(?P<rest>.*)$", re.IGNORECASE | re.DOTALL)
+_LABEL = re.compile(
+    r"^(?P<label>[A-Za-z][A-Za-z '()/\-]{0,80}?)\s*(?:=|:|\bis\b|\bare\b|\bequals?\b|\bof\b)\s*(?P<rest>\S.*)$",
+    re.DOTALL,
+)
+_NUMBER_NOUN = re.compile(
+    r"^(?P<number>.*?[\d})%])[\s~]*(?:-\s*)?(?P<noun>[A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff'.\- ]*)$", re.DOTALL
+)
+_SCALED = re.compile(
+    rf"^(?P<number>.*?\d)\s*(?P<scale>{'|'.join(SCALE_WORDS)})\b\s*(?P<rest>.*)$", re.IGNORECASE | re.DOTALL
+)
 _INTEGER_CLAUSE = re.compile(
     r"(?:,|;)?\s*(?:\(?\s*(?:where|for|with)\s+)?(?:(?:any|all|every|some)\s+)?(?:(?:an?\s+)?integers?\s+([a-zA-Z])|([a-zA-Z])\s+(?:is\s+)?(?:(?:an?|any)\s+)?"
     r"integers?)\s*\)?$"
 )
+_FIRST_WORD = re.compile(r"(yes|no|true|false)\s?[,.;:]\s")
 _ORDINAL = re.compile(r"(\d+)\s*(?:st|nd|rd|th)")
-_UNIT_FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*(?:\\(?:text|mathrm)\s*\{)?\s*([A-Za-z]+)\s*\}?\s*\}\s*\{\s*(?:\\(?:text|mathrm)\s*\{)?\s*([A-Za-z]+)\}?(\^\{?\d\}?)?\s*\}")
+_UNIT_FRACTION = re.compile(
+    r"\\[dt]?frac\s*\{\s*(?:\\(?:text|mathrm)\s*\{)?\s*([A-Za-z]+)\s*\}?\s*\}\s*\{\s*(?:\\(?:text|mathrm)\s*\{)?\s*([A-Za-z]+)\}?(\^\{?\d\}?)?\s*\}"
+)
 _CURRENCY_CODES = re.compile(r"^(?:USD|US\$|A\$|C\$|HK\$)\s*(?=[\d.-])")
 
 
 def clean(text: str) -> str:
     """Returns an answer without markup, delimiters and punctuation around it; a lone `$` before a number is a currency."""
-    text = to_latex(text).strip()
+    text = re.sub(r"\s+", " ", to_latex(text)).strip()
     for _ in range(3):
         before = text
-        text = _TRAILING.sub("", _LEADING.sub("", text[:200]) + text[200:]) if len(text) < 400 else text.strip(" \n.,;*`")
+        text = (
+            _TRAILING.sub("", _LEADING.sub("", text[:200]) + text[200:]) if len(text) < 400 else text.strip(" \n.,;*`")
+        )
         if text.endswith("\\"):
             text = text[:-1].rstrip("\\")
         if text == before:
@@ -110,7 +129,15 @@ def _read(text: str, policy: MathPolicy) -> Answer:
         or mathematics(cleaned, policy)
         or around_mathematics(cleaned, words, policy)
     )
-    return Answer(text, words, node or Node("text", (), (words, is_wordy(cleaned))), len(decimal[1]) if decimal else None)
+    return Answer(
+        text, words, node or Node("text", (), (words, is_wordy(cleaned))), len(decimal[1]) if decimal else None
+    )
+
+
+def _choose(match: re.Match[str]) -> str:
+    """Writes `_5C_2` and `5C2` as a binomial, `5P2` as a quotient of factorials."""
+    n, kind, k = match[1] or match[4], match[2] or match[5], match[3] or match[6]
+    return f"\\binom{{{n}}}{{{k}}}" if kind == "C" else f"\\frac{{({n})!}}{{(({n})-({k}))!}}"
 
 
 def _unit_fraction(match: re.Match[str]) -> str:
@@ -121,10 +148,12 @@ def _unit_fraction(match: re.Match[str]) -> str:
 
 
 def in_words(words: str) -> Node | None:
+    """Reads answers that words have: yes, none, all real numbers, 5th."""
     ordinal = _ORDINAL.fullmatch(words)
     if ordinal and len(words) < 12:
         return num(int(ordinal[1]))
-    known = known_answer(words)
+    first = _FIRST_WORD.match(words)
+    known = known_answer(first[1] if first else words)
     if known == "reals":
         return Node("reals")
     if known in ("noon", "midnight"):
@@ -134,7 +163,7 @@ def in_words(words: str) -> Node | None:
 
 def choice(text: str, policy: MathPolicy) -> Node | None:
     """Reads `(C)`, `C.`, `(C) 12`, `Option C`; a lone letter may be a variable and is left to the grammar."""
-    bare = re.sub(r"\\(?:text|textbf|mathrm|mathbf|textit|boxed)\s*\{\s*(\(?[A-Ja-j]\)?[.:]?)\s*\}", r"\1 ", text)
+    bare = re.sub(r"\\(?:text|textbf|mathrm|mathbf|textit|boxed)\s*\{([^{}]*)\}", r"\1 ", text)
     bare = re.sub(r"\\left|\\right|\\[,;:! ]|\\(?:quad|qquad)", "", bare).strip(" $*")
     match = _OPTION.fullmatch(bare)
     if match:
@@ -155,6 +184,7 @@ def choice(text: str, policy: MathPolicy) -> Node | None:
 
 
 def time_of_day(words: str) -> Node | None:
+    """Reads `3:30 pm` and `15:30`; without a marker it may also be a ratio."""
     match = _TIME.fullmatch(words)
     if match is None or not (match["minute"] or match["marker"]):
         return None
@@ -169,7 +199,12 @@ def time_of_day(words: str) -> Node | None:
 
 
 def in_base(text: str) -> Node | None:
-    bare = re.sub(r"\\(?:text|mathrm|left|right)\b|\\[,;:! ]|[$]", "", text)
+    """Reads `1011_2`, `FF_{16}`, `0x1F`, `101 base 2`."""
+    bare = re.sub(r"\\(?:text|mathrm)\s*\{([^{}]*)\}", r" \1 ", text)
+    bare = re.sub(r"\\(?:left|right)\b|\\[,;:! ]|[$]", "", bare).strip()
+    literal = _LITERAL.fullmatch(bare)
+    if literal:
+        return num(int(literal[0], 0))
     match = _BASED.fullmatch(bare) or _BASE_WORDS.fullmatch(bare)
     if match is None or not any(char.isdigit() for char in match[1]):
         return None
@@ -181,9 +216,11 @@ def in_base(text: str) -> Node | None:
 
 def mathematics(text: str, policy: MathPolicy, *, split_commas: bool = False) -> Node | None:
     """Returns the tree of a text that is all mathematics, or None."""
+    text = _CHOOSE.sub(_choose, text) if "C" in text or "P" in text else text
     text = _UNIT_FRACTION.sub(_unit_fraction, _CURRENCY_CODES.sub("\\\\$", text))
-    integer = _INTEGER_CLAUSE.search(text)
-    if integer and integer.start():
+    start = max(0, len(text) - 60)
+    integer = _INTEGER_CLAUSE.search(text, start)
+    if integer and integer.start() > start:
         text = f"{text[: integer.start()]}, {integer[1] or integer[2]} \\in \\mathbb{{Z}}"
     try:
         return parse(text, policy.budget, split_commas=split_commas)
@@ -208,7 +245,7 @@ def around_mathematics(text: str, words: str, policy: MathPolicy) -> Node | None
     scaled = _scaled(bare, policy)
     if scaled is not None:
         return scaled
-    return _labelled(bare, policy) or _counted(bare, policy)
+    return _labelled(bare, policy) or _counted(bare, policy) or _ratio(bare, policy)
 
 
 def _scaled(text: str, policy: MathPolicy) -> Node | None:
@@ -219,13 +256,25 @@ def _scaled(text: str, policy: MathPolicy) -> Node | None:
     if amount is None:
         return None
     factor = num(SCALE_WORDS[match["scale"].lower()])
-    scaled = Node("qty", (Node("mul", (amount.args[0], factor)),), amount.value) if amount.op == "qty" else Node("mul", (amount, factor))
+    scaled = (
+        Node("qty", (Node("mul", (amount.args[0], factor)),), amount.value)
+        if amount.op == "qty"
+        else Node("mul", (amount, factor))
+    )
     if not match["rest"]:
         return scaled
     unit = mathematics(f"1 {match['rest']}", policy) or _counted(f"1 {match['rest']}", policy)
     if unit is None or amount.op == "qty":
         return scaled if unit is not None else None
     return Node("qty", (scaled,), unit.value) if unit.op == "qty" else scaled
+
+
+def _ratio(text: str, policy: MathPolicy) -> Node | None:
+    """Reads `2 to 3`."""
+    parts = text.split(" to ")
+    nodes = [mathematics(part, policy) for part in parts] if 2 <= len(parts) <= 3 else []
+    found = [node for node in nodes if node is not None and node.op in ("num", "pow", "mul")]
+    return Node("ratio", tuple(found)) if found and len(found) == len(parts) else None
 
 
 def _labelled(text: str, policy: MathPolicy) -> Node | None:
@@ -244,21 +293,31 @@ def _counted(text: str, policy: MathPolicy) -> Node | None:
     match = _NUMBER_NOUN.match(text)
     if match is None or len(match["noun"]) > 60:
         return None
-    words = [word for word in re.findall(r"[a-z\u4e00-\u9fff]+", match["noun"].lower()) if word not in ("of", "the", "a", "an")]
+    words = [
+        word
+        for word in re.findall(r"[a-z\u4e00-\u9fff]+", match["noun"].lower())
+        if word not in ("of", "the", "a", "an")
+    ]
     if any(word in _NOT_NOUNS for word in words):
         return None
     amount = mathematics(clean(match["number"]), policy)
-    if amount is None or amount.op not in ("num", "div", "mul", "add", "rel", "pow", "neg", "approx"):
+    if amount is None or amount.op not in ("qty", "num", "div", "mul", "add", "rel", "pow", "neg", "approx"):
         return None
-    kept = [word for word in words if word not in NEUTRAL_NOUNS]
+    kept = [{"sq": "square", "cu": "cubic"}.get(word, word) for word in words if word not in NEUTRAL_NOUNS]
+    if amount.op == "qty":
+        return amount if all(word in _MEASURED for word in kept) else None
     if not kept or amount.op in ("rel", "approx"):
         return amount
     return Node("qty", (amount,), noun(" ".join(_singular(word) for word in kept)))
 
 
+_MEASURED = frozenset(words("long wide tall high deep away old apart each total later earlier thick"))
 _NOT_NOUNS = frozenset(
-    "is are was be but because since so if then and or not than from to by maybe perhaps wrong false incorrect impossible modulo "
-    "when where while however although correct plus minus times divided over squared cubed percent more less except".split()
+    word_list(
+        "is are was be but because since so if then and or not than from to by maybe perhaps wrong false "
+        "incorrect impossible modulo when where while however although correct plus minus times divided over "
+        "squared cubed percent more less except"
+    )
 )
 
 

@@ -7,7 +7,7 @@ import re
 from turnwise.verifiers.math.parser import RELATIONS, ParserBase
 from turnwise.verifiers.math.policy import Budget, OverBudget, Unparsed
 from turnwise.verifiers.math.tokens import KNOWN_COMMANDS, Token, tokenize
-from turnwise.verifiers.math.tree import HALF, INFINITY, Node, call, const, neg, num, replace, sym
+from turnwise.verifiers.math.tree import HALF, INFINITY, Node, call, const, depth, neg, num, replace, sym, word_list
 from turnwise.verifiers.math.units import DEGREE
 
 _FUNCTIONS = {
@@ -24,18 +24,26 @@ _FUNCTIONS = {
 _INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "cot": "acot", "sec": "asec", "csc": "acsc", "sinh": "asinh",
              "cosh": "acosh", "tanh": "atanh"}  # fmt: skip
 _GREEK = frozenset(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho varrho sigma tau "
-    "upsilon phi varphi chi psi omega Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar".split()
+    word_list(
+        "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho "
+        "varrho sigma tau upsilon phi varphi chi psi omega Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi "
+        "Omega ell hbar"
+    )
 )
 _GREEK_SAME = {"varepsilon": "epsilon", "varphi": "phi", "vartheta": "theta", "varrho": "rho"}
 _CONSTANTS = {"pi": "pi", "infty": "oo", "infinity": "oo", "Infinity": "oo", "inf": "oo", "infin": "oo", "Pi": "pi"}
 _BIG = {"sum": "sum", "prod": "prod", "int": "int", "lim": "lim", "iint": "unsupported", "oint": "unsupported"}
 _NAMED_SETS = {"R": "reals", "Z": "Z", "N": "N", "Q": "Q", "C": "C"}
-_DECORATIONS = frozenset(["overline", "bar", "hat", "tilde", "widehat", "overrightarrow", "dot", "ddot", "widetilde", "overarc"])
+_DECORATIONS = frozenset(
+    ["overline", "bar", "hat", "tilde", "widehat", "overrightarrow", "dot", "ddot", "widetilde", "overarc"]
+)
 _CLOSERS = {"(": (")", "]", "["), "[": ("]", ")"), "]": ("[", "]", ")"), "⟨": ("⟩",)}
 _PREFIXED = re.compile(r"(arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|ln|log|sqrt|exp|pi)")
+_DEEPEST_TREE = 120  # the evaluators are recursive: this keeps them far from Python's limit, wherever they are called
 _VARIABLES = re.compile(r"[abkmnrtuvwxyzABC]{1,2}")
-_CONNECTIVES = frozenset("and or if for otherwise mod in to is are the of when where with such that else".split())
+_CONNECTIVES = frozenset(
+    words("and or if for otherwise mod in to is are the of when where with such that else per 或 或者 和 与 及 且")
+)
 
 
 COMMANDS = (
@@ -45,8 +53,10 @@ COMMANDS = (
     | frozenset(_CONSTANTS)
     | (frozenset(_BIG) - {"iint", "oint"})
     | _DECORATIONS
-    | frozenset("frac sqrt binom dbinom tbinom emptyset varnothing mathbb lfloor rfloor lceil rceil angle circ choose".split())
-    | frozenset("pmod bmod mod imath jmath".split())
+    | frozenset(
+        words("frac sqrt binom dbinom tbinom emptyset varnothing mathbb lfloor rfloor lceil rceil angle circ choose")
+    )
+    | frozenset(["pmod", "bmod", "mod", "imath", "jmath"])
 )
 """Commands that the grammar knows: an answer with only these, and yet not parsed, is malformed."""
 
@@ -55,6 +65,7 @@ class Parser(ParserBase):
     """The whole grammar."""
 
     def starts_atom(self) -> bool:
+        """Whether the token at the cursor can begin an atom."""
         token = self.peek()
         if token.kind == "op":
             if token.text == "|":
@@ -71,6 +82,7 @@ class Parser(ParserBase):
         return token.kind in ("num", "begin")
 
     def atom(self) -> Node:
+        """Parses a number, a name, a command, an environment or a bracket."""
         token = self.next()
         if token.kind == "num":
             if token.value is None:
@@ -91,6 +103,7 @@ class Parser(ParserBase):
     # Names
 
     def name(self, token: Token) -> Node:
+        """Reads letters: a function, a constant, a Greek letter, a variable, or a run to `split`."""
         text = token.text
         if text in _FUNCTIONS and (len(text) > 2 or self.function_ahead()):
             return self.function(_FUNCTIONS[text])
@@ -105,6 +118,7 @@ class Parser(ParserBase):
         return self.split(token)
 
     def letter(self, text: str) -> Node:
+        """Reads one letter: e, i, a function with its argument, or a variable."""
         if not text.isascii():
             raise Unparsed(text)
         if text == "e":
@@ -113,6 +127,8 @@ class Parser(ParserBase):
             return const("i")
         if text in "fg" and (self.at("(") or (self.at("'", "^") and self.user_function_ahead())):
             return self.user_function(text)
+        if self.at("(") and not self.peek().space and self.definition_ahead():
+            return self.user_function(text)
         if text == "C" and self.at("("):
             choose = self.attempt(self.two_integers)
             if choose is not None:
@@ -120,12 +136,14 @@ class Parser(ParserBase):
         return sym(text)
 
     def two_integers(self) -> Node:
+        """Parses a pair in parentheses."""
         node = self.atom()
         if node.op != "tuple" or len(node.args) != 2:
             raise Unparsed("not a pair")
         return node
 
     def function_ahead(self) -> bool:
+        """Whether what follows a short name can be its argument."""
         token = self.peek()
         return token.kind in ("num", "name", "cmd") or self.at("(", "{", "^", "_", "|")
 
@@ -139,7 +157,17 @@ class Parser(ParserBase):
             ahead = 5
         return 0 < ahead < len(texts) and texts[ahead] == "("
 
+    def definition_ahead(self) -> bool:
+        """Whether a bracket with names or one number, and then an equals sign, makes the letter before it a function."""
+        ahead = 1
+        while self.peek(ahead).kind == "name" and self.peek(ahead + 1).text == ",":
+            ahead += 2
+        if self.peek(ahead).kind == "num" or (self.peek(ahead).kind == "name" and len(self.peek(ahead).text) == 1):
+            return self.peek(ahead + 1).text == ")" and self.peek(ahead + 2).text == "="
+        return False
+
     def user_function(self, text: str) -> Node:
+        """Parses the primes, inverse and arguments of a function without definition."""
         while self.accept("'"):
             text += "'"
         if self.at("^"):
@@ -152,7 +180,11 @@ class Parser(ParserBase):
         """Reads a run of letters as a product: xy, sinx, 2pir; a word is not mathematics."""
         text = token.text
         pieces = [piece for piece in _PREFIXED.split(text) if piece]
-        if len(pieces) > 1 and all(_PREFIXED.fullmatch(piece) or _VARIABLES.fullmatch(piece) for piece in pieces) and not token.upright:
+        if (
+            len(pieces) > 1
+            and all(_PREFIXED.fullmatch(piece) or _VARIABLES.fullmatch(piece) for piece in pieces)
+            and not token.upright
+        ):
             letters = [piece if _PREFIXED.fullmatch(piece) else char for piece in pieces for char in _chars(piece)]
         elif (len(text) <= 3 or list(text) == sorted(set(text)) or text.isupper()) and text.isascii() and len(text) < 8:
             if text.lower() in _WORDS or (token.upright and len(text) > 2):
@@ -161,7 +193,8 @@ class Parser(ParserBase):
         else:
             raise Unparsed(text)
         self.tokens[self.position - 1 : self.position] = [
-            Token("name", letter, None, index == 0 and token.space, token.upright) for index, letter in enumerate(letters)
+            Token("name", letter, None, index == 0 and token.space, token.upright)
+            for index, letter in enumerate(letters)
         ]
         self.position -= 1
         return self.atom()
@@ -186,6 +219,7 @@ class Parser(ParserBase):
         return node if power is None else Node("pow", (node, power))
 
     def apply(self, name: str, arguments: tuple[Node, ...], base: Node | None) -> Node:
+        """Returns a known function of its arguments."""
         if name == "sqrt":
             return Node("pow", (arguments[0], HALF)) if len(arguments) == 1 else _wrong(name)
         if name == "log" and (base is not None or len(arguments) == 2):
@@ -213,10 +247,13 @@ class Parser(ParserBase):
         return (self.nested(self.bare_argument),)
 
     def bare_argument(self) -> Node:
+        """Parses an argument without brackets: the factors up to the next function or sign."""
         node = self.factor()
         while True:
             token = self.peek()
-            if token.kind == "name" and (token.text in _FUNCTIONS or _PREFIXED.match(token.text) and token.text != "pi"):
+            if token.kind == "name" and (
+                token.text in _FUNCTIONS or (_PREFIXED.match(token.text) and token.text != "pi")
+            ):
                 return node
             if token.kind == "cmd" and (token.text in _FUNCTIONS or token.text in ("frac", "sum", "prod", "int")):
                 return node
@@ -231,6 +268,7 @@ class Parser(ParserBase):
     # Commands
 
     def command(self, name: str) -> Node:
+        """Parses what a LaTeX command begins."""
         if name in ("frac", "over"):
             top = self.argument()
             return Node("div", (top, self.argument()))
@@ -269,6 +307,7 @@ class Parser(ParserBase):
         raise Unparsed(f"\\{name}")
 
     def blackboard(self) -> Node:
+        """Parses the letter of a number set, with its sign: `{Z}^+`."""
         braced = self.accept("{")
         token = self.next()
         if braced:
@@ -286,6 +325,7 @@ class Parser(ParserBase):
         return Node(name) if name == "reals" and not suffix else Node("named", (), token.text + suffix)
 
     def decorated(self, name: str) -> Node:
+        """Parses what stands under a bar, a hat or an arrow."""
         node = self.argument()
         if node.op == "num":
             raise Unparsed(f"\\{name} over a number")
@@ -308,6 +348,7 @@ class Parser(ParserBase):
         return self.nested(self.atom)
 
     def root(self) -> Node:
+        """Parses the index and the radicand of a root."""
         index: Node | None = None
         if self.accept("["):
             index = self.sum()
@@ -337,7 +378,13 @@ class Parser(ParserBase):
             if lower is None or lower.op != "rel" or lower.value != ("→",):
                 raise Unparsed("a limit without its point")
             return Node("big", (body, lower.args[1]), ("lim", lower.args[0].value))
-        if lower is None or upper is None or lower.op != "rel" or lower.value != ("=",) or lower.args[0].op not in ("sym", "const"):
+        if (
+            lower is None
+            or upper is None
+            or lower.op != "rel"
+            or lower.value != ("=",)
+            or lower.args[0].op not in ("sym", "const")
+        ):
             raise Unparsed("a sum without bounds")
         index = str(lower.args[0].value)
         if lower.args[0].op == "const":
@@ -361,11 +408,13 @@ class Parser(ParserBase):
         return node
 
     def rename_index(self) -> None:
+        """Makes the index i of a sum a variable: elsewhere i is the imaginary unit."""
         for index in range(self.position, len(self.tokens)):
             if self.tokens[index][:2] == ("name", "i"):
                 self.tokens[index] = self.tokens[index]._replace(text="iota")
 
     def integral(self, lower: Node | None, upper: Node | None) -> Node:
+        """Parses an integrand and its variable; `dx` may be written together."""
         for index in range(self.position, len(self.tokens)):
             token = self.tokens[index]
             if token.kind == "name" and re.fullmatch(r"[a-zA-Z]{0,2}d[a-zA-Z]", token.text) and token.text != "dd":
@@ -386,6 +435,7 @@ class Parser(ParserBase):
     # Brackets
 
     def bracket(self, opened: str) -> Node:
+        """Parses what an opening bracket or bar begins."""
         if opened == "{":
             return self.group()
         if opened == "\\{":
@@ -421,6 +471,7 @@ class Parser(ParserBase):
         return Node("set", node.args) if node.op == "list" else node
 
     def braces(self) -> Node:
+        """Parses a set: its elements, or a set-builder."""
         if self.accept("\\}"):
             return Node("set")
         bars, self.bars = self.bars, 0
@@ -430,16 +481,21 @@ class Parser(ParserBase):
         self.bars = bars
         if self.at("|", ":", "mid"):
             return self.builder(node, "\\}")
+        if node.op == "matrix" and self.peek().kind == "stop":  # a system: \left\{ array \right.
+            rows = [list(node.args[row * node.value[1] : (row + 1) * node.value[1]]) for row in range(node.value[0])]
+            return self.cases(rows)
         self.expect("\\}")
         return Node("set", node.args if node.op == "list" else (node,))
 
     def builder(self, element: Node, closer: str) -> Node:
+        """Parses the condition of a set-builder."""
         self.position += 1
         condition = self.items()
         self.expect(closer)
         return Node("builder", (element, condition))
 
     def parentheses(self, opened: str) -> Node:
+        """Parses a group, tuple, interval or list in brackets."""
         bars, self.bars = self.bars, 0
         builder, self.in_builder = self.in_builder, 0
         if self.at(*_CLOSERS[opened]):
@@ -470,6 +526,7 @@ class Parser(ParserBase):
     # Environments
 
     def environment(self, name: str) -> Node:
+        """Parses the rows of a matrix, of cases or of a system."""
         rows: list[list[Node]] = [[]]
         while True:
             token = self.peek()
@@ -492,6 +549,7 @@ class Parser(ParserBase):
         return self.cases(rows) if name.endswith("cases") else self.matrix(name, rows)
 
     def condition_word(self) -> bool:
+        """Consumes "if"; turns "otherwise" into a condition that always holds."""
         token = self.peek()
         if token.kind == "name" and token.text.lower() in ("if", "for", "when", "where"):
             self.position += 1
@@ -502,6 +560,7 @@ class Parser(ParserBase):
         return False
 
     def matrix(self, name: str, rows: list[list[Node]]) -> Node:
+        """Returns the matrix of rows, or its determinant."""
         width = len(rows[0]) if rows else 0
         if not width or any(len(row) != width for row in rows):
             raise Unparsed("rows of different lengths")
@@ -509,6 +568,7 @@ class Parser(ParserBase):
         return call("det", node) if name in ("vmatrix", "Vmatrix") else node
 
     def cases(self, rows: list[list[Node]]) -> Node:
+        """Returns a piecewise expression, or a system of relations."""
         if rows and all(len(row) == 2 for row in rows) and all(row[0].op != "rel" for row in rows):
             return Node("cases", tuple(entry for row in rows for entry in row))
         statements = [entry for row in rows for entry in row]
@@ -533,9 +593,12 @@ def _wrong(name: str) -> Node:
 
 
 _WORDS = frozenset(
-    "yes no not all any are but can cat did dog for get has her him his how its let may new nor now off old one out per put "
-    "red see set she six ten the too two use was way who why you big low top odd sum day man men boy war end it is as at be by "
-    "do go he if in me my of on or so to up us we an am pm dne nor none".split()
+    word_list(
+        "yes no not all any are but can cat did dog for get has her him his how its let may new nor now off "
+        "old one out per put red see set she six ten the too two use was way who why you big low top odd sum "
+        "day man men boy war end it is as at be by do go he if in me my of on or so to up us we an am pm dne "
+        "nor none"
+    )
 )
 
 
@@ -546,7 +609,10 @@ def parse(text: str, budget: Budget, *, split_commas: bool = False) -> Node:
         Unparsed: It is not mathematics in this grammar.
         OverBudget: It is longer or deeper than the budget allows.
     """
-    return Parser(tokenize(text, budget, split_commas=split_commas), budget).answer()
+    node = Parser(tokenize(text, budget, split_commas=split_commas), budget).answer()
+    if depth(node) > _DEEPEST_TREE:
+        raise OverBudget(f"a tree deeper than {_DEEPEST_TREE}")
+    return node
 
 
 __all__ = ["INFINITY", "RELATIONS", "Parser", "parse"]

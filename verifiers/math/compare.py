@@ -12,13 +12,13 @@ from turnwise.verifiers.math.policy import MathPolicy, OverBudget, Work
 from turnwise.verifiers.math.realsets import NoRealSet, real_set, same_set
 from turnwise.verifiers.math.relations import equal_relations
 from turnwise.verifiers.math.scalars import Outcome, closed, equal_scalars, is_scalar, value_of
-from turnwise.verifiers.math.shapes import Labelled, expand_signs, fused, labelled, quantity
+from turnwise.verifiers.math.shapes import Labelled, expand_signs, fused, labelled, matrix_of, quantity
 from turnwise.verifiers.math.tree import Node, call, contains, num, replace, sym, symbols
 from turnwise.verifiers.math.units import DEGREE, Unit
 
 _NO = Outcome(False, "different kinds of answer")
-_SET_NOTATION = frozenset("interval union inter minus reals builder".split())
-_COLLECTIONS = frozenset("list tuple brack set".split())
+_SET_NOTATION = frozenset(["interval", "union", "inter", "minus", "reals", "builder"])
+_COLLECTIONS = frozenset(["list", "tuple", "brack", "set"])
 _MOST_UNORDERED = 60
 
 
@@ -55,6 +55,7 @@ class Comparison:
     # Words, choices, roundings
 
     def words(self, response: Answer, reference: Answer) -> Outcome | None:
+        """Compares where one side is words or a choice; None if both are mathematics."""
         a, b = response.node, reference.node
         if a.op == "word" or b.op == "word":
             if a.op == b.op:
@@ -93,12 +94,14 @@ class Comparison:
         return self.rounds_to(a, b.value, _places(b.value))
 
     def rounded(self, a: Node, reference: Answer, outcome: Outcome) -> Outcome:
+        """Compares with a decimal reference to the places it shows (`decimals="reference"`)."""
         value = decimal_value(reference)
         if value is None or reference.decimals is None:
             return outcome
         return self.rounds_to(a, value, reference.decimals)
 
     def rounds_to(self, node: Node, value: Fraction, places: int) -> Outcome:
+        """Whether a closed expression rounds to a decimal."""
         if not (is_scalar(node) and closed(node)):
             return _NO
         found = value_of(node, self.policy, self.work)
@@ -111,14 +114,17 @@ class Comparison:
     # Trees
 
     def nodes(self, a: Node, b: Node) -> Outcome:
+        """Decides whether two trees are the same answer."""
         if a == b:
             return Outcome(True, "identical")
         self.work.spend()
         a, b = expand_signs(a), expand_signs(b)
         if a.op == "time" or b.op == "time":
             return self.times(a, b)
-        a, b = (labelled(node).node if node.op == "rel" and node.value == ("≡",) and other.op != "rel" else node
-                for node, other in ((a, b), (b, a)))
+        a, b = (
+            labelled(node).node if node.op == "rel" and node.value == ("≡",) and other.op != "rel" else node
+            for node, other in ((a, b), (b, a))
+        )
         if a.op == "mod" or b.op == "mod":
             return self.residues(a, b)
         if (a.op == "list") != (b.op == "list"):
@@ -154,15 +160,20 @@ class Comparison:
             if bare.op == "rel" and bare.value == ("∈",):
                 return self.nodes(named.node, bare.args[1])
             whole = a if left.labels else b
-            return equal_relations(whole, bare, self.policy, self.work) if whole.op == "rel" and bare.op == "rel" else _NO
+            return (
+                equal_relations(whole, bare, self.policy, self.work) if whole.op == "rel" and bare.op == "rel" else _NO
+            )
         return self.nodes(*((named.node, other.node) if left.labels else (other.node, named.node)))
 
     def times(self, a: Node, b: Node) -> Outcome:
+        """Compares times of day."""
         if a.op == b.op == "time":
             (minutes, marker), (other, other_marker) = a.value, b.value
-            if marker and other_marker or minutes == other:
+            if (marker and other_marker) or minutes == other:
                 return Outcome(minutes == other, "time of day")
-            return Outcome(self.policy.units == "optional" and (minutes - other) % 720 == 0, "time of day, a.m. or p.m. not said")
+            return Outcome(
+                self.policy.units == "optional" and (minutes - other) % 720 == 0, "time of day, a.m. or p.m. not said"
+            )
         timed, other_node = (a, b) if a.op == "time" else (b, a)
         return self.nodes(timed.args[0], other_node) if timed.args and other_node.op != "time" else _NO
 
@@ -184,11 +195,12 @@ class Comparison:
             number = rational(labelled(other).node, self.work)
         except Inexact:
             return _NO
-        return Outcome(modulus_value > 0 and number == value % modulus_value or number == value, "residue")
+        return Outcome((modulus_value > 0 and number == value % modulus_value) or number == value, "residue")
 
     # Real sets
 
     def real_sets_wanted(self, a: Node, b: Node) -> bool:
+        """Whether two answers should be compared as sets of real numbers."""
         kinds = {a.op, b.op}
         if kinds & _SET_NOTATION:
             return True
@@ -208,7 +220,11 @@ class Comparison:
     # Values and collections
 
     def values(self, a: Node, b: Node) -> Outcome:
-        a, b = _vector(a), _vector(b)
+        """Compares answers without names or relations."""
+        a, b = (matrix_of(_vector(node)) or _vector(node) for node in (a, b))
+        for single, other in ((a, b), (b, a)):
+            if single.op == "set" and len(single.args) == 1 and single.args[0].op == other.op == "tuple":
+                return self.nodes(a.args[0] if single is a else a, b.args[0] if single is b else b)
         if a.op in ("list", "set") and len(a.args) == 1 and b.op not in _COLLECTIONS:
             return self.nodes(a.args[0], b)
         if b.op in ("list", "set") and len(b.args) == 1 and a.op not in _COLLECTIONS:
@@ -236,17 +252,22 @@ class Comparison:
         return Outcome(False, "different sets")
 
     def matrices(self, a: Node, b: Node) -> Outcome:
+        """Compares matrices; a vector also with a tuple."""
         if a.op == b.op == "matrix":
             if a.value != b.value:
                 return Outcome(False, "matrices of different shapes")
             return self.elementwise(a.args, b.args, "matrix")
         matrix, other = (a, b) if a.op == "matrix" else (b, a)
+        if other.op == "tuple" and all(arg.op == "tuple" for arg in other.args):
+            nested = _vector(Node("brack", tuple(Node("brack", arg.args) for arg in other.args)))
+            return self.matrices(matrix, nested) if nested.op == "matrix" else _NO
         flat = 1 in matrix.value and other.op in ("tuple", "brack", "list") and self.policy.vectors == "any"
         if not flat:
             return self.nodes(matrix.args[0], other) if matrix.value == (1, 1) else _NO
         return self.elementwise(matrix.args, other.args, "vector")
 
     def elementwise(self, a: tuple[Node, ...], b: tuple[Node, ...], kind: str) -> Outcome:
+        """Compares sequences in order."""
         if len(a) != len(b):
             return Outcome(False, f"{kind}s of different lengths")
         for x, y in zip(a, b, strict=True):
@@ -255,6 +276,7 @@ class Comparison:
         return Outcome(True, f"{kind}, element by element")
 
     def collections(self, a: Node, b: Node) -> Outcome:
+        """Compares tuples and lists in order, sets and bare lists in any."""
         kinds = {a.op, b.op}
         if kinds == {"set", "tuple"} or kinds == {"set", "brack"}:
             return _NO
@@ -266,6 +288,7 @@ class Comparison:
         return self.unordered(self.distinct(a.args), self.distinct(b.args))
 
     def distinct(self, items: tuple[Node, ...]) -> list[Node]:
+        """Returns the elements without repetitions."""
         if len(items) > _MOST_UNORDERED and all(item.op == "num" for item in items):
             return list(dict.fromkeys(items))
         self.limit(len(items))
@@ -276,10 +299,12 @@ class Comparison:
         return kept
 
     def limit(self, count: int) -> None:
+        """Refuses what would be too large."""
         if count > _MOST_UNORDERED:
             raise OverBudget(f"an unordered collection of {count} expressions")
 
     def unordered(self, a: list[Node], b: list[Node]) -> Outcome:
+        """Compares collections in any order."""
         if len(a) != len(b):
             return Outcome(False, f"{len(a)} against {len(b)} different elements")
         if all(item.op == "num" for item in (*a, *b)):
@@ -294,6 +319,7 @@ class Comparison:
         return Outcome(True, "set, element by element")
 
     def ratios(self, a: Node, b: Node) -> Outcome:
+        """Compares ratios; one of two parts also with a fraction."""
         if a.op == b.op == "ratio":
             if len(a.args) != len(b.args):
                 return Outcome(False, "ratios of different lengths")
@@ -308,6 +334,7 @@ class Comparison:
     # Numbers with units
 
     def quantities(self, a: Node, b: Node) -> Outcome:
+        """Compares numbers with or without units."""
         (value, unit), (other, other_unit) = quantity(a), quantity(b)
         if value is None or other is None:
             return Outcome(False, "units that do not add")
@@ -320,6 +347,7 @@ class Comparison:
         return self.one_unit(with_unit, known, bare)
 
     def two_units(self, value: Node, unit: Unit, other: Node, other_unit: Unit) -> Outcome:
+        """Compares two quantities: same dimension, same size."""
         if unit.dimension != other_unit.dimension:
             if _nouns_agree(unit, other_unit):
                 return self.scalars(value, other)
@@ -329,6 +357,7 @@ class Comparison:
         return self.scalars(Node("mul", (value, unit.size)), Node("mul", (other, other_unit.size)))
 
     def one_unit(self, value: Node, unit: Unit, bare: Node) -> Outcome:
+        """Compares where only one side has a unit, as the policy says."""
         if unit.dimension == (("%", 1),):
             exact = self.scalars(Node("mul", (value, unit.size)), bare)
             return exact if exact.equal or self.policy.percent == "exact" else self.scalars(value, bare)
@@ -343,6 +372,7 @@ class Comparison:
         return self.scalars(value, bare)
 
     def scalars(self, a: Node, b: Node) -> Outcome:
+        """Compares two expressions."""
         if not (is_scalar(a) and is_scalar(b)):
             return _NO
         if self.policy.integration_constant == "optional":
@@ -387,8 +417,11 @@ def _as_set(node: Node) -> bool:
     """Whether a node describes a set of reals by relations: x < 3, x in (0, 1), x < 1 or x > 3."""
     if node.op == "rel":
         return not set(node.value) <= {"="} and len(symbols(node)) <= 1
-    return node.op == "list" and bool(node.args) and all(_as_set(arg) or arg.op == "rel" for arg in node.args) and any(
-        _as_set(arg) for arg in node.args
+    return (
+        node.op == "list"
+        and bool(node.args)
+        and all(_as_set(arg) or arg.op == "rel" for arg in node.args)
+        and any(_as_set(arg) for arg in node.args)
     )
 
 

@@ -18,7 +18,7 @@ from turnwise.verifiers.math.tree import Node
 PRIMES = (2305843009213693921, 2305843009213693693, 2305843009213693669)
 
 
-class Inexact(Exception):  # noqa: N818 - an outcome: another method is tried
+class Inexact(Exception):
     """The expression has no value of this kind."""
 
 
@@ -188,6 +188,7 @@ class Residues:
         raise Inexact(op)
 
     def quotient(self, top: int, bottom: int) -> int:
+        """Returns the residue of a quotient."""
         if bottom == 1:
             return top % self.prime
         if not bottom % self.prime:
@@ -195,12 +196,14 @@ class Residues:
         return top * pow(bottom, -1, self.prime) % self.prime
 
     def exponent(self, node: Node) -> int:
+        """Returns the value of a whole exponent."""
         found = rational(node, self.work)
         if found.denominator != 1:
             raise Inexact("a root")
         return found.numerator
 
     def power(self, base: int, exponent: int) -> int:
+        """Returns the residue of a power."""
         if not base and exponent <= 0:
             raise Inexact("0 to a power that is not positive")
         return pow(base, exponent % (self.prime - 1) if abs(exponent) > self.prime else exponent, self.prime)
@@ -268,4 +271,14 @@ def different_magnitudes(left: Node, right: Node) -> bool:
     return max(level, other_level) >= 1
 
 
-__all__ = ["PRIMES", "Inexact", "OverBudget", "Residues", "different_magnitudes", "magnitude", "point", "rational", "same_residues"]
+__all__ = [
+    "PRIMES",
+    "Inexact",
+    "OverBudget",
+    "Residues",
+    "different_magnitudes",
+    "magnitude",
+    "point",
+    "rational",
+    "same_residues",
+]

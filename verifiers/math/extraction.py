@@ -10,22 +10,25 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_TAIL = 4_000
+_TAIL = 4_000  # how much of the end is searched for phrases
+_BOX_TAIL = 200_000  # and for boxes
 _BOXES = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)|\\boxed\s+(?=\S)")
 _HASHES = re.compile(r"^[ \t]*#{4}[ \t]*(\S[^\n]*)", re.MULTILINE)
 _PHRASE = re.compile(
     r"(?:\b(?:final\s+answer|answer|final\s+result)\b(?:\s+(?:to|for|of)\s+(?:the|this)\s+(?:problem|question|equation|inequality))?"
     r"[\s*_}$\\)]{0,12}(?:would\s+be|should\s+be|must\s+be|could\s+be|might\s+be|may\s+be|will\s+be|is|are|was|=|:|：)"
-    r"|(?:最终|正确)?(?:答案|结果)\s*(?:应该是|应为|可能是|就是|是|为|：|:|=)+|(?:答|解)\s*[：:])"
+    r"|(?:最终|正确)?(?:答案|结果)\s*(?:应该是|应为|可能是|就是|是|为|：|:|=)+|(?:答|解)\s*[：:]|^[^\w\n]{0,8}final\s+answer[^\w\n]{0,8}$)"
     r"[\s*_]*[:：]?[\s*_]*(?:\n\s*)?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 _JOINED = re.compile(
     r"\s*(?P<comma>[,;、，]?)\s*(?P<word>and|or(?:\s+(?:maybe|perhaps|possibly))?|和|或者?|及|\\(?:lor|land|vee|wedge))?"
     r"\s*(?P<label>[A-Za-z](?:_\{?\w\}?)?\s*=)?\s*"
 )
-_JOIN_MARKUP = re.compile(r"\\[()\[\],;]|\\q?quad|[$&*]|\\text\{([^{}]{0,20})\}")
-_OR_AFTER = re.compile(r"[\s$.,]*(?:\\\)|\\\])?\s*(?:or|或|或者)\b\s*(?:maybe |perhaps |possibly )?(?=[-+$\\\d])", re.IGNORECASE)
+_JOIN_MARKUP = re.compile(r"[()]|\\[()\[\],;]|\\q?quad|[$&*]|\\text\{([^{}]{0,20})\}")
+_OR_AFTER = re.compile(
+    r"[\s$.,]*(?:\\\)|\\\])?\s*(?:or|或|或者)\b\s*(?:maybe |perhaps |possibly )?(?=[-+$\\\d])", re.IGNORECASE
+)
 _UNIT_AFTER = re.compile(
     r"\s*\$?\s*(?:\\(?:text|mathrm|textrm)\s*\{\s*(?P<text>[A-Za-z°/ ]{1,30})\}|(?P<word>[A-Za-z]{1,12}(?:/[A-Za-z]{1,6})?))"
     r"(?P<power>\^\{?[23]\}?|[²³])?\s*\$?\s*(?=[.,;!)\]\s]*(?:$|\n))"
@@ -33,7 +36,8 @@ _UNIT_AFTER = re.compile(
 _SENTENCE_END = re.compile(r"(?<=[^\d\s.])[.!?](?:\s|$)|(?<=\d)\.(?:\s|$)|(?<=[\s.])\.(?:\s|$)|[。！\n]")
 _MATH = re.compile(r"\$\$?([^$]{1,2000})\$\$?|\\\(((?:[^\\]|\\(?!\)))*)\\\)|\\\[((?:[^\\]|\\(?!\]))*)\\\]")
 _LATER_HEDGE = re.compile(
-    r"\b(?:or (?:maybe|perhaps|possibly)|(?:could|might|may) (?:also|instead|even)? ?be|alternatively|but (?:it|i|maybe))\b[^\n]{0,60}\d", re.I
+    r"\b(?:or (?:maybe|perhaps|possibly)|(?:could|might|may) (?:also|instead|even)? ?be|alternatively|but (?:it|i|maybe))\b[^\n]{0,60}\d",
+    re.I,
 )
 
 
@@ -64,9 +68,11 @@ def extract(response: str) -> Extraction:
     tagged = _tagged(text)
     if tagged.strip():
         inner = extract(tagged)
-        return inner._replace(method="answer tag" if inner.method in ("whole text", "prose") else f"answer tag, {inner.method}")
+        return inner._replace(
+            method="answer tag" if inner.method in ("whole text", "prose") else f"answer tag, {inner.method}"
+        )
     if "\\boxed" in text or "\\fbox" in text or "\\framebox" in text:
-        found = boxed(text)
+        found = boxed(text.rstrip()[-_BOX_TAIL:])
         if found is not None:
             return found
     hashes = _HASHES.findall(text[-_TAIL:])
@@ -94,7 +100,7 @@ def _tagged(text: str) -> str:
 def _is_prose(text: str) -> bool:
     """Whether a text is too long, or has too many words, to be a bare answer."""
     if len(text) > 2_000:
-        return len(re.findall(r"[A-Za-z]{2,}\s", text[-_TAIL:])) > 20
+        return len(re.findall(r"(?<![A-Za-z])[A-Za-z]{2,40}\s", text[-_TAIL:])) > 20
     return len(re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", text)) > 25
 
 
@@ -215,7 +221,9 @@ def after_phrase(text: str, phrase: re.Match[str]) -> Extraction | None:
     rest = text[phrase.end() :]
     display = re.match(r"\s*(?:\$\$|\\\[)(.*?)(?:\$\$|\\\])", rest, re.DOTALL)
     if display and display[1].strip():
-        return Extraction(display[1].strip(), "phrase", hedged=bool(_LATER_HEDGE.search(rest[display.end() : display.end() + 200])))
+        return Extraction(
+            display[1].strip(), "phrase", hedged=bool(_LATER_HEDGE.search(rest[display.end() : display.end() + 200]))
+        )
     end = _SENTENCE_END.search(rest)
     answer = (rest[: end.start()] if end else rest).strip().strip("*_").strip()
     if not answer:
@@ -226,9 +234,12 @@ def after_phrase(text: str, phrase: re.Match[str]) -> Extraction | None:
 
 _LINKS = re.compile(
     r"\b(?:is|are|was|be|equals?|gives?|get|gets|got|obtain|have|has|of|thus|therefore|hence|so|then|that|there|conclude|find|yields?|"
-    r"solutions?|costs?|takes?|only|to|at|by|total|in|with)\b[,:]?|[:：,，→⇒]|=|是|为|等于|得|有|共|所以|因此|故", re.IGNORECASE
+    r"solutions?|costs?|takes?|only|to|at|by|total|in|with)\b[,:]?|[:：,，→⇒]|=|是|为|等于|得|有|共|所以|因此|故",
+    re.IGNORECASE,
 )
-_STOPS = re.compile(r"\s+(?:because|since|as|which|where|when|so|by|for|from|after|due)\b|,\s|\s\(|\s[-–—]\s|;", re.IGNORECASE)
+_STOPS = re.compile(
+    r"\s+(?:because|since|as|which|where|when|so|by|for|from|after|due)\b|,\s|\s\(|\s[-–—]\s|;", re.IGNORECASE
+)
 
 
 def candidates(text: str, limit: int = 24) -> list[str]:
@@ -248,11 +259,26 @@ def candidates(text: str, limit: int = 24) -> list[str]:
     return [candidate for candidate in found if candidate]
 
 
+def last_number(text: str) -> str | None:
+    """Returns the number that ends the last sentence, if it is the only one there and nothing negates it."""
+    sentences = [part for part in _SENTENCE_END.split(text[-1_500:]) if part and part.strip()]
+    sentence = sentences[-1] if sentences else ""
+    numbers = re.findall(r"-?(?:\\?\$)?\d[\d,]*(?:\.\d+)?%?", sentence)
+    negated = re.search(r"\b(?:not|never|wrong|incorrect|cannot|between|than|except|without)\b|n't|不", sentence)
+    if len(numbers) != 1 or negated or not sentence.rstrip(" *$.)").endswith(numbers[0].rstrip("%").lstrip("-")):
+        return None
+    return str(numbers[0]) if re.match(r"[A-Z]", sentence.strip()) else None
+
+
 def clauses(text: str) -> list[str]:
     """Returns a marked answer, and shorter readings of it: "5 because ..." -> "5"."""
     starts = [match.start() for match in _STOPS.finditer(text)][:6]
     formulas = [next(group for group in match.groups() if group is not None) for match in _MATH.finditer(text)]
-    return [text, *(text[:start] for start in reversed(starts) if text[:start].strip()), *(formulas if len(formulas) == 1 else [])]
+    return [
+        text,
+        *(text[:start] for start in reversed(starts) if text[:start].strip()),
+        *(formulas if len(formulas) == 1 else []),
+    ]
 
 
 def last_sentences(text: str) -> str:

@@ -30,7 +30,7 @@ def context(digits: int) -> Any:
     return found
 
 
-class Undefined(Exception):  # noqa: N818 - an outcome: the expression has no value at this point
+class Undefined(Exception):
     """The expression has no finite value here: a pole, the logarithm of 0, ..."""
 
 
@@ -49,6 +49,8 @@ class Evaluator:
         self.work = work
         self.point = dict(point)
         self.log_base = log_base
+        self.extrapolating = False  # then what is too small to matter is 0
+        self.complex = False  # whether any intermediate value was not real
         self.largest: Any = ctx.mpf(1)  # the largest intermediate value, the scale of rounding errors
 
     def value(self, node: Node) -> Any:
@@ -72,12 +74,17 @@ class Evaluator:
         return self.checked(found)
 
     def checked(self, found: Any) -> Any:
+        """Returns a value after checking its size; a complex number with imaginary part 0 becomes real."""
         ctx = self.ctx
         if not ctx.isfinite(found):
             raise Undefined("not finite")
         if isinstance(found, ctx.mpc) and found.imag == 0:
             found = found.real
+        elif isinstance(found, ctx.mpc) and abs(found.imag) > self.largest * ctx.mpf(10) ** (12 - ctx.dps):
+            self.complex = True
         if found:
+            if self.extrapolating and int(ctx.mag(found)) < -_LARGEST:
+                return ctx.mpf(0)
             if abs(int(ctx.mag(found))) > _LARGEST:
                 raise OverBudget("a value too large or too small to evaluate")
             size = abs(found)
@@ -130,7 +137,10 @@ class Evaluator:
         exponent_node = node.args[1]
         if node.args[0] == Node("const", (), "e"):
             exponent = self.value(exponent_node)
+            if self.extrapolating and ctx.re(exponent) < -_LARGEST:
+                return ctx.mpf(0)
             self.limit(exponent, 13)
+            self.work.spend(8)
             return ctx.exp(exponent)
         base = self.value(node.args[0])
         try:
@@ -148,9 +158,11 @@ class Evaluator:
                 raise OverBudget("a power too large to evaluate")
             if exact.denominator == 1:
                 return base**exact.numerator
-            return self.odd_root(base, exact) or base ** (ctx.mpf(exact.numerator) / exact.denominator)
+            odd = self.odd_root(base, exact)
+            return odd if odd is not None else base ** (ctx.mpf(exact.numerator) / exact.denominator)
         if abs(exponent) * size > _LARGEST * 50:
             raise OverBudget("a power too large to evaluate")
+        self.work.spend(8)
         return base**exponent
 
     def odd_root(self, base: Any, exponent: Fraction) -> Any:
@@ -161,6 +173,7 @@ class Evaluator:
         return -magnitude if exponent.numerator % 2 else magnitude
 
     def limit(self, value: Any, bits: int) -> None:
+        """Refuses what would be too large."""
         if value and int(self.ctx.mag(value)) > bits:
             raise OverBudget("an argument too large to evaluate")
 
@@ -184,10 +197,11 @@ class Evaluator:
         function = _FUNCTIONS.get(name)
         if function is None:
             raise Inexact(name)
-        self.work.spend(5)
+        self.work.spend(8)
         return function(self.ctx, *values)
 
     def logarithm(self, values: list[Any]) -> Any:
+        """Returns the logarithm to the written base, or to what `log` means."""
         ctx = self.ctx
         if any(value == 0 for value in values):
             raise Undefined("the logarithm of 0")
@@ -196,6 +210,7 @@ class Evaluator:
         return ctx.ln(values[0]) / ctx.ln(values[1])
 
     def determinant(self, matrix: Node) -> Any:
+        """Returns the determinant of a matrix of numbers."""
         if matrix.op != "matrix" or matrix.value[0] != matrix.value[1] or matrix.value[0] > 8:
             raise Inexact("a determinant")
         size = matrix.value[0]
@@ -222,6 +237,7 @@ class Evaluator:
         return all(_COMPARISONS[operator](left, right, self) for left, operator, right in pairs)
 
     def signed_infinity(self, node: Node) -> Any:
+        """Returns a bound, which may be infinite."""
         if node == Node("const", (), "oo"):
             return self.ctx.inf
         if node == Node("neg", (Node("const", (), "oo"),)):
@@ -230,11 +246,10 @@ class Evaluator:
 
     def _big(self, node: Node) -> Any:
         kind, index = node.value
-        if kind == "int":
-            return self.integral(node.args[0], index, *(self.value(arg) for arg in node.args[1:]))
-        if kind not in ("sum", "prod"):
-            raise Inexact(kind)
-        low, high = (self.value(arg) for arg in node.args[1:])
+        bounds = [self.signed_infinity(arg) for arg in node.args[1:]]
+        if kind in ("int", "lim") or any(self.ctx.isinf(bound) for bound in bounds):
+            return self.extrapolated(kind, node.args[0], index, bounds)
+        low, high = bounds
         if not (self.ctx.isint(low) and self.ctx.isint(high)):
             raise Undefined("a sum between bounds that are no integers")
         if high - low > _MOST_TERMS:
@@ -249,18 +264,29 @@ class Evaluator:
             self.point[index] = saved
         return total
 
-    def integral(self, body: Node, name: str, low: Any, high: Any) -> Any:
-        """Integrates by adaptive quadrature; good to 20 digits or refused."""
+    def extrapolated(self, kind: str, body: Node, name: str, bounds: list[Any]) -> Any:
+        """Integrates by quadrature, sums infinite series, takes limits: good to about 20 digits, or refused."""
+        ctx, saved = self.ctx, dict(self.point)
 
-        def integrand(x: Any) -> Any:
+        def inner(x: Any) -> Any:
             self.point[name] = x
             return self.value(body)
 
-        saved = dict(self.point)
-        found, error = self.ctx.quad(integrand, [low, high], error=True, maxdegree=6)
-        self.point = saved
-        if error > self.ctx.mpf(10) ** -20 * max(1, abs(found)):
-            raise Inexact("an integral that quadrature does not settle")
+        self.extrapolating = True
+        try:
+            if kind == "int":
+                found, error = ctx.quad(inner, bounds, error=True, maxdegree=8)
+            elif kind == "sum":
+                found, error = ctx.nsum(inner, bounds, maxterms=_MOST_TERMS), 0
+            elif kind == "lim":
+                found = ctx.limit(inner, bounds[0])
+                error = 0 if ctx.isinf(bounds[0]) else abs(ctx.limit(inner, bounds[0], direction=-1) - found)
+            else:
+                raise Inexact(kind)
+        finally:
+            self.point, self.extrapolating = saved, False
+        if error > ctx.mpf(10) ** -18 * max(1, abs(found)):
+            raise Inexact(f"{kind}: no numerical value")
         return found
 
 

@@ -21,8 +21,9 @@ from turnwise.verifiers.math.tokens import Token
 from turnwise.verifiers.math.tree import INFINITY, Node, call, neg, num, sym, symbols
 from turnwise.verifiers.math.units import DEGREE, PERCENT, SHORT, Unit, lookup, product
 
-RELATIONS = frozenset("= < > ≤ ≥ ≠ ≈ ≡ ∈ ∉ ⊂ ⊆ ~".split())
+RELATIONS = frozenset(["=", "<", ">", "≤", "≥", "≠", "≈", "≡", "∈", "∉", "⊂", "⊆", "~"])
 _SEPARATORS = frozenset([",", ";", "and", "or", "\\\\", "⇒", "&"])
+_CONNECTIVES = {"或": "or", "或者": "or", "和": "and", "与": "and", "及": "and", "且": "and"}
 _STOP = Token("stop", "")
 _SUMS = {"+": "add", "-": "sub", "±": "pm", "∓": "mp"}
 _SET_OPERATORS = {"∪": "union", "∩": "inter", "∖": "minus"}
@@ -42,25 +43,30 @@ class ParserBase:
     # The cursor
 
     def peek(self, ahead: int = 0) -> Token:
+        """Returns a token at or after the cursor."""
         index = self.position + ahead
         return self.tokens[index] if index < len(self.tokens) else _STOP
 
     def next(self) -> Token:
+        """Consumes a token."""
         token = self.peek()
         self.position += 1
         return token
 
     def at(self, *texts: str) -> bool:
+        """Whether the cursor is at one of these operators."""
         token = self.peek()
         return token.kind == "op" and token.text in texts
 
     def accept(self, *texts: str) -> bool:
+        """Consumes one of these operators if it is there."""
         if self.at(*texts):
             self.position += 1
             return True
         return False
 
     def expect(self, *texts: str) -> Token:
+        """Consumes one of these operators, or fails."""
         token = self.next()
         if token.kind != "op" or token.text not in texts:
             raise Unparsed(f"{token.text!r} where {' or '.join(texts)} should be")
@@ -113,8 +119,10 @@ class ParserBase:
         found = None
         while True:
             token = self.peek()
-            word = token.text.lower() if token.kind == "name" else token.text
-            is_separator = (token.kind == "op" and word in _SEPARATORS) or (token.kind == "name" and word in ("and", "or"))
+            word = _CONNECTIVES.get(token.text, token.text.lower()) if token.kind == "name" else token.text
+            is_separator = (token.kind == "op" and word in _SEPARATORS) or (
+                token.kind == "name" and word in ("and", "or")
+            )
             if not is_separator:
                 return found
             self.position += 1
@@ -176,6 +184,7 @@ class ParserBase:
         return Node("rel", tuple(operands), tuple(operators))
 
     def operand(self) -> Node:
+        """Parses one side of a relation."""
         node = self.sets()
         if self.at(":") and not self.in_builder and self.ratio_ahead():
             parts = [node]
@@ -185,6 +194,7 @@ class ParserBase:
         return self.modulus(node)
 
     def ratio_ahead(self) -> bool:
+        """Whether a colon separates the parts of a ratio."""
         following = self.peek(1)
         return following.kind in ("num", "cmd") or (following.kind == "name" and len(following.text) == 1)
 
@@ -202,6 +212,7 @@ class ParserBase:
         return node
 
     def sets(self) -> Node:
+        """Parses unions, intersections and differences."""
         node = self.quantity()
         while True:
             token = self.peek()
@@ -227,11 +238,14 @@ class ParserBase:
         return node
 
     def currency_ahead(self) -> bool:
+        """Whether a currency stands before its amount."""
         token, following = self.peek(), self.peek(1)
         if following.kind != "num" or (len(token.text) < 2 and not token.upright):
             return False
         found = lookup(token.text)
-        return token.text == "pound" or (found is not None and found[0] in ("euro", "yen", "rupee", "dollar", "sterling"))
+        return token.text == "pound" or (
+            found is not None and found[0] in ("euro", "yen", "rupee", "dollar", "sterling")
+        )
 
     def unit(self) -> Unit | None:
         """Parses a unit where one ends an expression; leaves the cursor if there is none."""
@@ -269,6 +283,7 @@ class ParserBase:
         return product(factors, " ".join(names))
 
     def unit_power(self) -> int:
+        """Parses the power of a unit: cm^2, cm2, cm squared."""
         token = self.peek()
         if token.kind == "name" and token.text in ("squared", "cubed"):
             self.position += 1
@@ -295,6 +310,7 @@ class ParserBase:
         return token.kind != "cmd"
 
     def sum(self) -> Node:
+        """Parses terms with signs between them; sums are kept flat."""
         parts: list[Node] = []
         sign = self.sign()
         while True:
@@ -321,7 +337,12 @@ class ParserBase:
     def term(self) -> Node:
         """Parses a product and its unit; `1 hour 30 minutes` is one term."""
         if self.accept("$"):
-            return Node("qty", (self.product(),), product([("dollar", 1)], "dollars"))
+            amount = self.product()
+            factors = [("dollar", 1)]
+            if self.peek().text == "per" and lookup(self.peek(1).text):
+                factors.append((self.peek(1).text, -1))
+                self.position += 2
+            return Node("qty", (amount,), product(factors, " per ".join(name for name, _ in factors)))
         node = self.product()
         unit = self.unit() if self.may_have_unit(node) else None
         if unit is None:
@@ -336,6 +357,7 @@ class ParserBase:
         return total
 
     def may_have_unit(self, node: Node) -> bool:
+        """Whether a unit can follow the expression."""
         token = self.peek()
         if self.at("%"):
             return True
@@ -344,6 +366,7 @@ class ParserBase:
         return token.upright or token.space or token.text not in SHORT or node.op == "num"
 
     def product(self) -> Node:
+        """Parses factors with `*`, `/` or nothing between them."""
         node = self.factor()
         while True:
             if self.at("*"):
@@ -358,12 +381,13 @@ class ParserBase:
                 return node
 
     def signed_factor(self) -> Node:
+        """Parses a factor after `*` or `/`, which may have a sign."""
         return neg(self.factor()) if self.sign() == "-" else self.factor()
 
     def implicit(self, left: Node) -> bool:
         """Whether another factor follows without a sign."""
         token = self.peek()
-        if not self.starts_atom() or self.at("\\{", "[") and left.op != "num":
+        if not self.starts_atom() or (self.at("\\{", "[") and left.op != "num"):
             return False
         if token.kind == "name" and (token.upright or not symbols(left)) and self.unit_ahead(left):
             return False
@@ -372,6 +396,7 @@ class ParserBase:
         return not (self.at("(") and self.peek(1).text in ("mod", "bmod"))
 
     def unit_ahead(self, left: Node) -> bool:
+        """Whether the letters at the cursor are a unit and not variables."""
         token = self.peek()
         if token.text in SHORT and not (token.upright or token.space):
             return False
@@ -384,6 +409,7 @@ class ParserBase:
             self.position = start
 
     def juxtaposed(self, left: Node) -> Node:
+        """Parses the factor that follows without a sign; after a whole number a fraction makes a mixed number."""
         token = self.peek()
         previous = self.tokens[self.position - 1]
         whole = previous.kind == "num" and left.op == "num" and left.value.denominator == 1
@@ -408,6 +434,7 @@ class ParserBase:
         return Node("add", (whole, part))
 
     def factor(self) -> Node:
+        """Parses a postfix expression and its exponent."""
         node = self.postfix()
         if self.at("^"):
             self.position += 1
@@ -424,6 +451,7 @@ class ParserBase:
         return node
 
     def temperature(self, degrees: Node) -> Node:
+        """Parses the scale of a temperature after its degree sign."""
         token = self.peek()
         if token.kind == "name" and token.text in ("C", "F", "K", "Celsius", "Fahrenheit"):
             self.position += 1
@@ -432,9 +460,10 @@ class ParserBase:
         return degrees
 
     def degree_sign(self) -> bool:
+        """Consumes a degree sign in an exponent."""
         start = self.position
         braced = self.accept("{")
-        if self.peek() [:2] == ("cmd", "circ"):
+        if self.peek()[:2] == ("cmd", "circ"):
             self.position += 1
             if not braced or self.accept("}"):
                 return True
@@ -457,9 +486,10 @@ class ParserBase:
         return neg(node) if sign == "-" else node
 
     def postfix(self, allow_power: bool = False) -> Node:
+        """Parses an atom with its factorials, primes and subscripts."""
         node = self.atom()
         while True:
-            if self.at("!") :
+            if self.at("!"):
                 node = self.factorial(node)
             elif self.at("'"):
                 self.position += 1
@@ -472,6 +502,7 @@ class ParserBase:
                 return node
 
     def factorial(self, node: Node) -> Node:
+        """Parses one or two factorial signs."""
         count = 0
         while self.accept("!"):
             count += 1
@@ -509,18 +540,23 @@ class ParserBase:
     # What subclasses provide
 
     def atom(self) -> Node:
+        """Parses a number, a name, a command, an environment or a bracket."""
         raise NotImplementedError
 
     def starts_atom(self) -> bool:
+        """Whether the token at the cursor can begin an atom."""
         raise NotImplementedError
 
 
+_SETS = frozenset(["reals", "named", "union", "inter", "minus", "interval", "set"])
 _SET_LIKE = frozenset(["tuple", "brack", "interval", "union", "inter", "minus", "set", "reals", "named", "builder"])
 
 
 def _signed(sign: str, before: list[Node], term: Node) -> Node:
     if sign in ("±", "∓"):
         return Node(_SUMS[sign], (*before, term))
+    if sign == "-" and before and before[0].op in _SETS:
+        return Node("minus", (before[0], term))
     signed = neg(term) if sign == "-" else term
     if not before:
         return signed

@@ -29,7 +29,7 @@ class Interval(NamedTuple):
 RealSet = list[Interval]
 
 
-class NoRealSet(Exception):  # noqa: N818 - an outcome: the answer is compared in another way
+class NoRealSet(Exception):
     """The answer is no set of real numbers that can be written as intervals."""
 
 
@@ -44,7 +44,9 @@ def same(a: Any, b: Any) -> bool:
         return a == b
     x, y = _float(a), _float(b)
     ctx = context(60)
-    return bool(x == y or (ctx.isfinite(x) and ctx.isfinite(y) and abs(x - y) <= ctx.mpf(10) ** -40 * max(abs(x), abs(y), 1)))
+    return bool(
+        x == y or (ctx.isfinite(x) and ctx.isfinite(y) and abs(x - y) <= ctx.mpf(10) ** -40 * max(abs(x), abs(y), 1))
+    )
 
 
 def less(a: Any, b: Any) -> bool:
@@ -98,7 +100,9 @@ class Reader:
         a, b = self.end(low), self.end(high)
         if less(b, a) or (same(a, b) and (low_open or high_open)):
             return []
-        return [Interval(a, low_open or abs(_float(a)) == self.infinity, b, high_open or abs(_float(b)) == self.infinity)]
+        return [
+            Interval(a, low_open or abs(_float(a)) == self.infinity, b, high_open or abs(_float(b)) == self.infinity)
+        ]
 
     def builder(self, element: Node, condition: Node) -> RealSet:
         if element.op == "rel" and element.value == ("∈",) and element.args[0].op == "sym":
@@ -174,7 +178,9 @@ class Reader:
 
     def sign(self, node: Node, name: str, at: Any) -> int:
         if isinstance(at, Fraction):
-            found = rational(replace(node, lambda item: Node("num", (), at) if item == Node("sym", (), name) else None), self.work)
+            found = rational(
+                replace(node, lambda item: Node("num", (), at) if item == Node("sym", (), name) else None), self.work
+            )
             return (found > 0) - (found < 0)
         evaluator = Evaluator(context(60), self.work, {name: at}, "e")
         try:
@@ -316,7 +322,9 @@ def _rounded(root: Any, polynomial: Polynomial) -> Any:
 
 def union(sets: Iterable[RealSet]) -> RealSet:
     """Returns the union, sorted, with touching intervals joined."""
-    pieces = sorted((piece for pieces in sets for piece in pieces), key=lambda piece: (_float(piece.low), piece.low_open))
+    pieces = sorted(
+        (piece for pieces in sets for piece in pieces), key=lambda piece: (_float(piece.low), piece.low_open)
+    )
     joined: RealSet = []
     for piece in pieces:
         if joined:
@@ -339,9 +347,15 @@ def intersection(first: RealSet, second: RealSet) -> RealSet:
     pieces = []
     for a in first:
         for b in second:
-            low, low_open = (a.low, a.low_open or (same(a.low, b.low) and b.low_open)) if not less(a.low, b.low) else (b.low, b.low_open)
+            low, low_open = (
+                (a.low, a.low_open or (same(a.low, b.low) and b.low_open))
+                if not less(a.low, b.low)
+                else (b.low, b.low_open)
+            )
             high, high_open = (
-                (a.high, a.high_open or (same(a.high, b.high) and b.high_open)) if not less(b.high, a.high) else (b.high, b.high_open)
+                (a.high, a.high_open or (same(a.high, b.high) and b.high_open))
+                if not less(b.high, a.high)
+                else (b.high, b.high_open)
             )
             if less(low, high) or (same(low, high) and not low_open and not high_open):
                 pieces.append(Interval(low, low_open, high, high_open))

@@ -11,6 +11,7 @@ from turnwise.verifiers.math.scalars import Outcome, equal_scalars, is_scalar
 from turnwise.verifiers.math.tree import Node, neg, replace, symbols
 
 _FLIPPED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
+_ONE = Node("num", (), Fraction(1))
 _DIFFERENT = Outcome(False, "different relations")
 
 
@@ -26,7 +27,9 @@ def equal_relations(a: Node, b: Node, policy: MathPolicy, work: Work) -> Outcome
     names = _parameters(left), _parameters(right)
     if len(names[0]) == len(names[1]) == 1 and names[0] != names[1]:
         (old,), (new,) = names[1], names[0]
-        right = [replace(item, lambda node: Node("sym", (), new) if node == Node("sym", (), old) else None) for item in right]
+        right = [
+            replace(item, lambda node: Node("sym", (), new) if node == Node("sym", (), old) else None) for item in right
+        ]
     rest = list(right)
     for item in left:
         found = next((other for other in rest if _same(item, other, policy, work)), None)
@@ -41,7 +44,8 @@ def _statements(node: Node) -> list[Node]:
         return [item for arg in node.args for item in _statements(arg)]
     if node.op == "rel" and len(node.value) > 1:
         return [
-            Node("rel", (left, right), (operator,)) for left, operator, right in zip(node.args, node.value, node.args[1:], strict=False)
+            Node("rel", (left, right), (operator,))
+            for left, operator, right in zip(node.args, node.value, node.args[1:], strict=False)
         ]
     return [node]
 
@@ -62,15 +66,44 @@ def _same(a: Node, b: Node, policy: MathPolicy, work: Work) -> bool:
         return is_scalar(a) and is_scalar(b) and equal_scalars(a, b, policy, work).equal
     (operator,), (other,) = a.value, b.value
     if not all(is_scalar(arg) for arg in (*a.args, *b.args)):
-        return operator == other and all(x == y or _values(x, y, policy, work) for x, y in zip(a.args, b.args, strict=True))
+        return operator == other and all(
+            x == y or _values(x, y, policy, work) for x, y in zip(a.args, b.args, strict=True)
+        )
     if operator in ("=", "≠", "<", ">", "≤", "≥"):
         if other not in (operator, _FLIPPED.get(operator)):
             return False
         factor = _factor(Node("add", (a.args[0], neg(a.args[1]))), Node("add", (b.args[0], neg(b.args[1]))), work)
         if factor is None:
-            return False
+            return operator == "=" and (_solves(a, b, policy, work) or _solves(b, a, policy, work))
         return operator in ("=", "≠") or (factor > 0) == (operator == other)
-    return operator == other and all(equal_scalars(x, y, policy, work).equal for x, y in zip(a.args, b.args, strict=True))
+    return operator == other and all(
+        equal_scalars(x, y, policy, work).equal for x, y in zip(a.args, b.args, strict=True)
+    )
+
+
+def _solves(definition: Node, equation: Node, policy: MathPolicy, work: Work) -> bool:
+    """Whether `y = h(x)` is the only solution for y of another equation: it solves it, and the equation is linear in y."""
+    name, value = definition.args
+    if name.op != "sym" or name.value in symbols(value) or name.value not in symbols(equation):
+        return False
+    difference = Node("add", (equation.args[0], neg(equation.args[1])))
+
+    def at(inserted: Node) -> Node:
+        return replace(difference, lambda node: inserted if node == name else None)
+
+    second = Node(
+        "add",
+        (
+            at(Node("add", (name, Node("num", (), Fraction(2))))),
+            neg(at(Node("add", (name, _ONE)))),
+            neg(at(Node("add", (name, _ONE)))),
+            difference,
+        ),
+    )
+    zero = Node("num", (), Fraction(0))
+    if equal_scalars(difference, zero, policy, work).equal:
+        return False
+    return all(equal_scalars(node, zero, policy, work).equal for node in (at(value), second))
 
 
 def _values(x: Node, y: Node, policy: MathPolicy, work: Work) -> bool:
@@ -109,7 +142,9 @@ def _proportional_numbers(a: Node, b: Node, work: Work) -> Fraction | None:
         at: dict[str, object] = {}
         for name in names:
             value = Fraction(point(f"{name}/{index}", 1_000_003), 500_000)
-            at[name] = ctx.mpf(value.numerator) / value.denominator * (-1 if index % 2 and point(name, 7 + index) % 2 else 1)
+            at[name] = (
+                ctx.mpf(value.numerator) / value.denominator * (-1 if index % 2 and point(name, 7 + index) % 2 else 1)
+            )
         try:
             values = [Evaluator(ctx, work, at, "e").value(side) for side in (a, b)]
         except (Undefined, Inexact):

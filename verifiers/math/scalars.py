@@ -8,13 +8,14 @@ domain); 5. sympy in a worker process for what has no direct value (integrals, i
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace as replace_field
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from turnwise.verifiers.math import numeric
 from turnwise.verifiers.math.exact import Inexact, different_magnitudes, point, rational, same_residues
 from turnwise.verifiers.math.numeric import Evaluator, Undefined, context
-from turnwise.verifiers.math.policy import MathPolicy, OverBudget, Work
+from turnwise.verifiers.math.policy import Budget, MathPolicy, OverBudget, Work
 from turnwise.verifiers.math.tree import Node, contains, replace, symbols, walk
 
 
@@ -25,7 +26,8 @@ class Outcome(NamedTuple):
     how: str
 
 
-_SCALARS = frozenset("num sym const add mul neg div pow call deg cases big".split())
+_SCALARS = frozenset(["num", "sym", "const", "add", "mul", "neg", "div", "pow", "call", "deg", "cases", "big"])
+_TRIAL_STEPS = 8_000
 _INTEGER_POINTS = (2, 3, 5, 8)
 _REAL_POINTS = 10
 _NEEDED = 3
@@ -54,7 +56,7 @@ def equal_scalars(left: Node, right: Node, policy: MathPolicy, work: Work) -> Ou
     infinite = _infinities(left), _infinities(right)
     if infinite != (None, None):
         return Outcome(infinite[0] == infinite[1], "infinity")
-    if contains(left, "big") and _needs_worker(left) or contains(right, "big") and _needs_worker(right):
+    if (contains(left, "big") and _needs_worker(left)) or (contains(right, "big") and _needs_worker(right)):
         return _by_worker(left, right, policy, work)
     try:
         return Outcome(rational(left, work) == rational(right, work), "exact rational")
@@ -81,37 +83,59 @@ def _infinities(node: Node) -> int | None:
 
 def _needs_worker(node: Node) -> bool:
     return any(
-        item.op == "big" and (item.value[0] in ("int", "lim") or any(_infinities(arg) for arg in item.args[1:]))
+        item.op == "big" and (item.value[0] in ("int", "lim") or any(_far(arg) for arg in item.args[1:]))
         for item in walk(node)
     )
+
+
+def _far(bound: Node) -> bool:
+    """Whether a bound of a sum is too far away to add term by term."""
+    if _infinities(bound):
+        return True
+    try:
+        return abs(rational(bound, Work(Budget()))) > 1_000
+    except Inexact:
+        return not symbols(bound)
 
 
 def _by_worker(left: Node, right: Node, policy: MathPolicy, work: Work) -> Outcome:
     from turnwise.verifiers.math.algebra import same_by_sympy
 
-    settled = _by_quadrature(left, right, work)
+    settled = _by_extrapolation(left, right, work)
     if settled is not None:
-        return Outcome(settled, "quadrature")
+        return Outcome(settled, "quadrature or extrapolation")
 
     return Outcome(same_by_sympy(left, right, policy.budget.seconds), "sympy")
 
 
-def _by_quadrature(left: Node, right: Node, work: Work) -> bool | None:
-    """Compares closed expressions with proper integrals; None where quadrature does not settle it."""
+def _by_extrapolation(left: Node, right: Node, work: Work) -> bool | None:
+    """Compares closed expressions with integrals, series or limits to 15 digits; None where that is not certain.
+
+    Quadrature knows its error, so that it can also tell apart; extrapolated series and limits can only agree.
+    """
     if symbols(left) or symbols(right):
         return None
     ctx = context(32)
+    trial = Work(replace_field(work.budget, steps=_TRIAL_STEPS))
     try:
-        a, b = (Evaluator(ctx, work, {}, "e").value(side) for side in (left, right))
-    except (Inexact, Undefined):
+        a, b = (Evaluator(ctx, trial, {}, "e").value(side) for side in (left, right))
+    except (Inexact, Undefined, OverBudget):
         return None
-    gap = abs(a - b) / max(1, abs(a), abs(b))
-    return True if gap < ctx.mpf(10) ** -18 else False if gap > ctx.mpf(10) ** -12 else None
+    finally:
+        work.spend(min(trial.steps, work.budget.steps - work.steps))
+    if abs(a - b) < ctx.mpf(10) ** -15 * max(1, abs(a), abs(b)):
+        return True
+    only_integrals = all(item.value[0] == "int" for side in (left, right) for item in walk(side) if item.op == "big")
+    return False if only_integrals and abs(a - b) > ctx.mpf(10) ** -9 * max(1, abs(a), abs(b)) else None
 
 
 def _bases(left: Node, right: Node, policy: MathPolicy) -> tuple[str, ...]:
     """The meanings of a bare `log` to try."""
-    bare = any(item.op == "call" and item.value == "log" and len(item.args) == 1 for side in (left, right) for item in walk(side))
+    bare = any(
+        item.op == "call" and item.value == "log" and len(item.args) == 1
+        for side in (left, right)
+        for item in walk(side)
+    )
     if not bare:
         return ("e",)
     return ("10", "e") if policy.log_base == "either" else (policy.log_base,)
@@ -129,17 +153,28 @@ def _numbers(left: Node, right: Node, policy: MathPolicy, work: Work) -> Outcome
     return Outcome(False, "numerically, 60 digits")
 
 
-def agree(left: Node, right: Node, at: dict[str, Fraction | int], log_base: str, work: Work) -> bool | None:
+def agree(
+    left: Node, right: Node, at: dict[str, Fraction | int], log_base: str, work: Work, *, whole_plane: bool = False
+) -> bool | None:
     """Returns whether two expressions have the same value at a point.
 
+    Args:
+        left: An expression.
+        right: Another one.
+        at: The value of each variable.
+        log_base: What a bare `log` means.
+        work: The verdict's step counter.
+        whole_plane: Compares complex values too; otherwise only where the imaginary unit is written.
+
     Returns:
-        None where exactly one of the two is real, and nothing can be said about a real identity.
+        None where one of the two is not real, and nothing can be said about a real identity.
 
     Raises:
         Undefined: One of the two has no value there.
         Inexact: One of the two cannot be evaluated.
         OverBudget: It would cost too much.
     """
+    complex_wanted = whole_plane or any(item == Node("const", (), "i") for side in (left, right) for item in walk(side))
     for digits, agreed in ((60, 25), (160, 110)):
         ctx = context(digits)
         values = {name: ctx.mpf(Fraction(value).numerator) / Fraction(value).denominator for name, value in at.items()}
@@ -147,7 +182,8 @@ def agree(left: Node, right: Node, at: dict[str, Fraction | int], log_base: str,
         a, b = first.value(left), second.value(right)
         scale = max(first.largest, second.largest)
         tiny = scale * ctx.mpf(10) ** -agreed
-        if at and _imaginary(a, tiny) != _imaginary(b, tiny):
+        imaginary = first.complex or _imaginary(a, tiny), second.complex or _imaginary(b, tiny)
+        if at and (imaginary[0] != imaginary[1] or (imaginary[0] and not complex_wanted)):
             return None
         # Values far below the scale of the intermediate results count as they are where no cancellation made them.
         if abs(a - b) > tiny or (digits == 60 and _clearly_apart(a, b, left, right)):
@@ -192,7 +228,8 @@ def _abstract_functions(node: Node) -> Node:
 
 def _same_function(left: Node, right: Node, names: list[str], base: str, work: Work) -> bool:
     discrete = any(
-        contains(side, "big") or any(item.op == "call" and item.value in _DISCRETE for item in walk(side)) for side in (left, right)
+        contains(side, "big") or any(item.op == "call" and item.value in _DISCRETE for item in walk(side))
+        for side in (left, right)
     )
     seen = 0
     if not discrete:
@@ -211,7 +248,12 @@ def _same_function(left: Node, right: Node, names: list[str], base: str, work: W
         if found is False:
             return False
         whole += found is True
-    if seen + whole < _NEEDED:
+    if seen + whole >= _NEEDED:
+        return True
+    plane = [_at(left, right, at, base, work, whole_plane=True) for at in _real_points(names)]
+    if False in plane:
+        return False
+    if plane.count(True) < _NEEDED:
         raise Inexact("no points where both have values")
     return True
 
@@ -219,9 +261,11 @@ def _same_function(left: Node, right: Node, names: list[str], base: str, work: W
 _DISCRETE = frozenset(["factorial", "factorial2", "binom", "gcd", "lcm"])
 
 
-def _at(left: Node, right: Node, at: dict[str, Fraction | int], base: str, work: Work) -> bool | None:
+def _at(
+    left: Node, right: Node, at: dict[str, Fraction | int], base: str, work: Work, *, whole_plane: bool = False
+) -> bool | None:
     try:
-        return agree(left, right, at, base, work)
+        return agree(left, right, at, base, work, whole_plane=whole_plane)
     except (Undefined, OverBudget) as problem:
         if isinstance(problem, OverBudget) and work.steps > work.budget.steps:
             raise
@@ -241,7 +285,10 @@ def _real_points(names: list[str]) -> Iterable[dict[str, Fraction | int]]:
 
 def _whole_points(names: list[str]) -> Iterable[dict[str, Fraction | int]]:
     for index in range(len(_INTEGER_POINTS)):
-        yield {name: _INTEGER_POINTS[(index + place) % len(_INTEGER_POINTS)] + 3 * place for place, name in enumerate(names)}
+        yield {
+            name: _INTEGER_POINTS[(index + place) % len(_INTEGER_POINTS)] + 3 * place
+            for place, name in enumerate(names)
+        }
 
 
 def value_of(node: Node, policy: MathPolicy, work: Work) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 from turnwise.verifiers.math.policy import OverBudget
@@ -25,6 +26,9 @@ def expand_signs(node: Node) -> Node:
     if node.op == "rel" and node.value == ("=",) and not contains(node.args[0], "pm", "mp"):
         values = expand_signs(node.args[1])
         return Node("list", tuple(Node("rel", (node.args[0], value), ("=",)) for value in values.args), "or")
+    if node.op == "rel" and node.value == ("≠",) and not contains(node.args[0], "pm", "mp"):
+        values = expand_signs(node.args[1])
+        return Node("list", tuple(Node("rel", (node.args[0], value), ("≠",)) for value in values.args), "and")
     places = sum(item.op in ("pm", "mp") for item in walk(node))
     if places > _MOST_SIGNS:
         raise OverBudget(f"{places} signs ±")
@@ -63,7 +67,15 @@ def label_of(node: Node) -> str | None:
     if node.op == "sym":
         return str(node.value)
     if node.op == "call" and node.value.startswith("user:"):
-        return f"{node.value[5:]}({', '.join(map(repr, node.args))})" if node.args != (Node("sym", (), "x"),) else f"{node.value[5:]}(x)"
+        return (
+            f"{node.value[5:]}({', '.join(map(repr, node.args))})"
+            if node.args != (Node("sym", (), "x"),)
+            else f"{node.value[5:]}(x)"
+        )
+    if node.op == "call" and node.value == "abs" and node.args[0].op == "mul":
+        return label_of(node.args[0])
+    if node.op == "add" and all(arg.op == "sym" for arg in node.args) and not symbols(node) & {"x", "y", "z"}:
+        return "+".join(sorted(symbols(node)))
     if node.op == "mul" and all(item.op in ("mul", "sym", "tuple") for item in walk(node)):
         return "".join(sorted(symbols(node))) if _product_is_name(node) else None
     if node.op == "div" and all(item.op in ("mul", "sym", "div") for item in walk(node)) and "d" in symbols(node):
@@ -72,11 +84,8 @@ def label_of(node: Node) -> str | None:
 
 
 def _product_is_name(node: Node) -> bool:
-    """Whether a product of letters names something: AB (a segment), P(x) (a function)."""
-    letters = [item.value for item in walk(node) if item.op == "sym"]
-    if all(letter[0].isupper() for letter in letters):
-        return True
-    return len(letters) == 2 and letters[1] in ("x", "t", "n", "k", "z", "s") and letters[0] not in ("x", "y", "z", "n", "k", "t")
+    """Whether a product of letters names something, as AB names a segment."""
+    return all(item.value[0].isupper() for item in walk(node) if item.op == "sym")
 
 
 def labelled(node: Node) -> Labelled:
@@ -150,7 +159,10 @@ def _equations(node: Node) -> Labelled:
         return Labelled((), node)
     groups = []
     for start in range(0, len(names), width):
-        group = {name[0]: value for name, value in zip(names[start : start + width], values[start : start + width], strict=True)}
+        group = {
+            name[0]: value
+            for name, value in zip(names[start : start + width], values[start : start + width], strict=True)
+        }
         if len(group) != width:
             return Labelled((), node)
         groups.append(Node("tuple", tuple(group[name] for name in order)))
@@ -163,7 +175,62 @@ def fused(node: Node) -> Node:
         return node
     dimensions = {arg.value.dimension for arg in node.args}
     sizes = {arg.value.size for arg in node.args}
-    return Node("add", node.args) if len(dimensions) == 1 and len(sizes) == len(node.args) and node.value != "or" else node
+    return (
+        Node("add", node.args) if len(dimensions) == 1 and len(sizes) == len(node.args) and node.value != "or" else node
+    )
+
+
+def matrix_of(node: Node) -> Node | None:
+    """Returns the matrix that sums, products and transposes of matrices come to; None if the node is none."""
+    if node.op == "matrix":
+        return node
+    if node.op == "neg":
+        inner = matrix_of(node.args[0])
+        return None if inner is None else _entrywise(inner, neg)
+    if node.op == "pow" and node.args[1] in (Node("sym", (), "T"), Node("sym", (), "top")):
+        inner = matrix_of(node.args[0])
+        if inner is None:
+            return None
+        rows, columns = inner.value
+        return Node(
+            "matrix",
+            tuple(inner.args[row * columns + column] for column in range(columns) for row in range(rows)),
+            (columns, rows),
+        )
+    if node.op == "add":
+        parts = [matrix_of(arg) for arg in node.args]
+        shapes = {None if part is None else part.value for part in parts}
+        if len(shapes) != 1 or None in shapes:
+            return None
+        entries = zip(*(part.args for part in parts if part is not None), strict=True)
+        return Node("matrix", tuple(Node("add", tuple(entry)) for entry in entries), shapes.pop())
+    if node.op in ("mul", "div") and contains(node, "matrix"):
+        return _matrix_product(node)
+    return None
+
+
+def _entrywise(matrix: Node, change: Callable[[Node], Node]) -> Node:
+    return Node("matrix", tuple(change(entry) for entry in matrix.args), matrix.value)
+
+
+def _matrix_product(node: Node) -> Node | None:
+    left, right = node.args
+    first, second = matrix_of(left), matrix_of(right)
+    if first is not None and second is None and not contains(right, "matrix"):
+        return _entrywise(first, lambda entry: Node(node.op, (entry, right)))
+    if node.op == "div" or second is None:
+        return None
+    if first is None:
+        return None if contains(left, "matrix") else _entrywise(second, lambda entry: Node("mul", (left, entry)))
+    (rows, inner), (height, columns) = first.value, second.value
+    if inner != height or rows * columns * inner > 1_000:
+        return None
+    entries = [
+        Node("add", tuple(Node("mul", (first.args[i * inner + k], second.args[k * columns + j])) for k in range(inner)))
+        for i in range(rows)
+        for j in range(columns)
+    ]
+    return Node("matrix", tuple(entries), (rows, columns))
 
 
 def quantity(node: Node) -> tuple[Node | None, Unit | None]:

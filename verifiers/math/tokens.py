@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from turnwise.verifiers.math.policy import Budget, OverBudget, Unparsed
+from turnwise.verifiers.math.tree import words
 
 
 class Token(NamedTuple):
@@ -34,16 +35,22 @@ class Token(NamedTuple):
 
 
 _IGNORED = frozenset(
-    "left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm displaystyle textstyle "
-    "scriptstyle scriptscriptstyle limits nolimits quad qquad enspace thinspace medspace thickspace strut mathstrut "
-    "normalsize large Large LARGE small bf rm it sf tt hfill hline nonumber notag allowbreak newline displaylines centering "
-    "vec mathbf boldsymbol bm mathit mathsf mathnormal boxed fbox framebox underline uline ensuremath bold pmb "
-    "noindent par relax negthinspace negthickspace negmedspace ! , ; : > "
-    "mathbin mathrel mathord mathopen mathclose underbrace".split()
+    word_list(
+        "left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm displaystyle "
+        "textstyle scriptstyle scriptscriptstyle limits nolimits quad qquad enspace thinspace medspace "
+        "thickspace strut mathstrut normalsize large Large LARGE small bf rm it sf tt hfill hline nonumber "
+        "notag allowbreak newline displaylines centering vec mathbf boldsymbol bm mathit mathsf mathnormal "
+        "boxed fbox framebox underline uline ensuremath bold pmb noindent par relax negthinspace negthickspace "
+        "negmedspace ! , ; : > mathbin mathrel mathord mathopen mathclose underbrace"
+    )
 )
-_SKIP_GROUP = frozenset("color hspace vspace phantom hphantom vphantom label tag ref hskip textcolor colorbox cellcolor".split())
+_SKIP_GROUP = frozenset(
+    word_list(
+        "color hspace vspace phantom hphantom vphantom label tag ref style class enclose textcolor colorbox cellcolor"
+    )
+)
 _TEXT = frozenset(
-    "text textbf textit textrm textnormal mathrm mbox hbox operatorname textsf texttt emph mathop textup mathtt".split()
+    words("text textbf textit textrm textnormal mathrm mbox hbox operatorname textsf texttt emph mathop textup mathtt")
 )
 # LaTeX commands that are one operator, and the operator that stands for them all.
 _OPERATORS = {
@@ -59,15 +66,23 @@ _OPERATORS = {
     "prime": "'", "lnot": "¬", "neg": "¬", "because": "⇒", "therefore": "⇒", "longrightarrow": "⇒", "mapsto": "→",
     "&": "&", "_": "_", "#": "#",
 }  # fmt: skip
-KNOWN_COMMANDS = _IGNORED | _SKIP_GROUP | _TEXT | frozenset(_OPERATORS) | {"dfrac", "tfrac", "cfrac", "begin", "end", "fcolorbox"}
+KNOWN_COMMANDS = (
+    _IGNORED
+    | _SKIP_GROUP
+    | _TEXT
+    | frozenset(_OPERATORS)
+    | {"dfrac", "tfrac", "cfrac", "begin", "end", "fcolorbox", "degree", "kern"}
+)
 _NUMBER = re.compile(
     r"(?P<spaced>\d{1,3}(?:(?:\{,\}|\\[,;:]|\\!,\\!|\\!,|,\\!|\\ |~| )\d{3})+(?!\d)(?:\.\d+)?)"
     r"|(?P<comma>\d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?)"
-    r"|(?P<plain>\d+(?:\.\d+|\.(?=\\overline|\\bar|\\dot|\(\d+\)))?|\.\d+)"
+    r"|(?P<plain>\d+(?:\.\d+|\.(?=\\overline|\\bar|\\dot|\(\d+\)))?|\.\d+|\.(?=\\))"
 )
 _REPEAT = re.compile(
-    r"\\(?:overline|bar)\s*\{?(\d+)\}?|\((\d+)\)(?![\d(])|\s?\.\.\.|\s?\\(?:l|c)?dots(?![a-zA-Z])|\\dot\s*\{?(\d)\}?(?:(\d*)\\dot\s*\{?(\d)\}?)?"
+    r"\\(?:overline|bar)\s*\{?(\d+)\}?(?:\s?\.\.\.|\s?\\[lc]?dots(?![a-zA-Z]))?|\((\d+)\)(?![\d(])|\s?\.\.\.|\s?\\(?:l|c)?dots(?![a-zA-Z])|\\dot\s*\{?(\d)\}?(?:(\d*)\\dot\s*\{?(\d)\}?)?"
 )
+_DECIMALS = re.compile(r"\.(?:\d|\\overline|\\bar|\\dot)")
+_LENGTH = re.compile(r"\s*-?[\d.]+\s*(?:pt|em|ex|mu|mm|cm|in)\b")
 _EXPONENT = re.compile(r"[eE]([+-]?\d{1,30})(?![\w.])")
 _TIMES_TEN = re.compile(r"\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
 _SPACE = re.compile(r"(?:[ \t\r\n\f\v~]|\\[ \n])+")
@@ -75,9 +90,7 @@ _LETTERS = re.compile(r"[A-Za-z]+|[\u4e00-\u9fff]+")
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+\*?|.)", re.DOTALL)
 _OPERATOR = re.compile(r"\*\*|<=|>=|=<|!=|==|=>|->|<>|\.\.\.|[-+*/^_=<>()\[\]{}|,;:!&%$'~?.√∈\"]")
 _OPERATOR_NAMES = {"<=": "≤", ">=": "≥", "=<": "≤", "!=": "≠", "==": "=", "=>": "⇒", "->": "→", "**": "^", "<>": "≠"}
-_ENVIRONMENTS = frozenset(
-    "matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases dcases rcases".split()
-)
+_ENVIRONMENTS = frozenset(words("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases dcases rcases"))
 
 
 class Tokenizer:
@@ -96,6 +109,7 @@ class Tokenizer:
         self.environments: list[str] = []
 
     def run(self) -> list[Token]:
+        """Returns the tokens of the whole text."""
         text, end = self.text, len(self.text)
         while self.position < end:
             space = _SPACE.match(text, self.position)
@@ -110,7 +124,7 @@ class Tokenizer:
         return self.tokens
 
     def _one(self, char: str) -> bool:
-        if char.isdecimal() or (char == "." and self.text[self.position + 1 : self.position + 2].isdecimal()):
+        if char.isdecimal() or (char == "." and _DECIMALS.match(self.text, self.position)):
             return self._number()
         if char == "\\":
             return self._command()
@@ -180,6 +194,12 @@ class Tokenizer:
             self._text()
         elif name in _SKIP_GROUP:
             self._skip_group()
+        elif name in ("degree", "textdegree"):
+            self._emit("op", "^")
+            self._emit("cmd", "circ")
+        elif name in ("kern", "mkern", "hskip", "mskip"):
+            length = _LENGTH.match(self.text, self.position)
+            self.position = length.end() if length else self.position
         elif name == "fcolorbox":
             self._skip_group()
             self._skip_group()
@@ -260,9 +280,17 @@ class Tokenizer:
         exponent = _EXPONENT.match(self.text, self.position)
         if exponent:
             power = int(exponent[1])
-            if abs(power) > self.budget.digits:
-                raise OverBudget(f"a number with the exponent {power}")
             self.position = exponent.end()
+            if abs(power) > self.budget.digits:  # not written out: a product with a power of ten
+                self._emit("num", digits, value)
+                for kind, text, number in (
+                    ("op", "*", None),
+                    ("num", "10", Fraction(10)),
+                    ("op", "^", None),
+                    ("num", "", Fraction(power)),
+                ):
+                    self._emit(kind, text, number)
+                return True
             value *= Fraction(10) ** power
             digits += exponent[0]
         self._emit("num", digits, value)
@@ -313,7 +341,9 @@ def _drop_redundant(tokens: list[Token]) -> list[Token]:
     """Removes all but one of directly nested pairs of parentheses or braces: ((x)) -> (x)."""
     if len(tokens) > 2 and tokens[0].kind != "cmd":  # an empty group is nothing in TeX, and the empty set only alone
         pairs = itertools.pairwise((*tokens, tokens[-1]))
-        empty = {index for index, pair in enumerate(pairs) if [token[:2] for token in pair] == [("op", "{"), ("op", "}")]}
+        empty = {
+            index for index, pair in enumerate(pairs) if [token[:2] for token in pair] == [("op", "{"), ("op", "}")]
+        }
         tokens = [token for index, token in enumerate(tokens) if index not in empty and index - 1 not in empty]
     partner: dict[int, int] = {}
     stack: list[int] = []

@@ -54,8 +54,8 @@ def neg(node: Node) -> Node:
     return num(-node.value) if node.op == "num" else Node("neg", (node,))
 
 
-PI, E, I, INFINITY = const("pi"), const("e"), const("i"), const("oo")
-ZERO, ONE, HALF = num(0), num(1), num(Fraction(1, 2))
+PI, INFINITY = const("pi"), const("oo")
+ONE, HALF = num(1), num(Fraction(1, 2))
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -65,6 +65,14 @@ def walk(node: Node) -> Iterator[Node]:
         current = pending.pop()
         yield current
         pending.extend(current.args)
+
+
+def depth(node: Node) -> int:
+    """Returns the number of levels of the tree, without recursion."""
+    levels, row = 0, [node]
+    while row:
+        levels, row = levels + 1, [arg for item in row for arg in item.args]
+    return levels
 
 
 def symbols(node: Node) -> frozenset[str]:
@@ -84,3 +92,8 @@ def replace(node: Node, change: Callable[[Node], Node | None]) -> Node:
         node = Node(node.op, tuple(replace(arg, change) for arg in node.args), node.value)
     changed = change(node)
     return node if changed is None else changed
+
+
+def word_list(text: str) -> list[str]:
+    """Returns the words of a text: long tables of names read better so than as lists of quoted strings."""
+    return text.split()

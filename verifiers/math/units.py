@@ -27,7 +27,7 @@ def _times(unit: str, *names: tuple[str, int | str]) -> dict[str, tuple[str, Fra
 
 
 # name -> (dimension expression, size). Dimensions: "m" length, "g" mass, "s" time, ... ; "m3" is a volume, "m/s" a speed.
-_LENGTH = [
+_LENGTH: list[tuple[str, int | str]] = [
     ("m", 1), ("meter", 1), ("metre", 1), ("km", 1000), ("kilometer", 1000), ("kilometre", 1000), ("cm", "1/100"),
     ("centimeter", "1/100"), ("centimetre", "1/100"), ("mm", "1/1000"), ("millimeter", "1/1000"), ("millimetre", "1/1000"),
     ("dm", "1/10"), ("decimeter", "1/10"), ("nm", "1/1000000000"), ("nanometer", "1/1000000000"), ("μm", "1/1000000"),
@@ -35,17 +35,17 @@ _LENGTH = [
     ("foot", "0.3048"), ("feet", "0.3048"), ("yd", "0.9144"), ("yard", "0.9144"), ("mi", "1609.344"),
     ("mile", "1609.344"), ("米", 1), ("厘米", "1/100"), ("千米", 1000), ("公里", 1000), ("毫米", "1/1000"), ("分米", "1/10"),
 ]  # fmt: skip
-_MASS = [
+_MASS: list[tuple[str, int | str]] = [
     ("g", 1), ("gram", 1), ("kg", 1000), ("kilogram", 1000), ("kilo", 1000), ("mg", "1/1000"), ("milligram", "1/1000"),
     ("ton", 1000000), ("tonne", 1000000), ("lb", "453.59237"), ("lbs", "453.59237"), ("pound", "453.59237"),
     ("oz", "28.349523125"), ("ounce", "28.349523125"), ("克", 1), ("千克", 1000), ("公斤", 1000), ("吨", 1000000),
 ]  # fmt: skip
-_TIME = [
+_TIME: list[tuple[str, int | str]] = [
     ("s", 1), ("sec", 1), ("second", 1), ("min", 60), ("minute", 60), ("h", 3600), ("hr", 3600), ("hour", 3600),
     ("day", 86400), ("week", 604800), ("ms", "1/1000"), ("millisecond", "1/1000"), ("fortnight", 1209600), ("秒", 1),
     ("分钟", 60), ("小时", 3600), ("天", 86400), ("日", 86400), ("周", 604800),
 ]  # fmt: skip
-_VOLUME = [
+_VOLUME: list[tuple[str, int | str]] = [
     ("l", "1/1000"), ("L", "1/1000"), ("liter", "1/1000"), ("litre", "1/1000"), ("ml", "1/1000000"), ("mL", "1/1000000"),
     ("milliliter", "1/1000000"), ("millilitre", "1/1000000"), ("cc", "1/1000000"), ("cl", "1/100000"),
     ("gallon", "0.003785411784"), ("gal", "0.003785411784"), ("quart", "0.000946352946"), ("pint", "0.000473176473"),
@@ -118,10 +118,10 @@ def product(factors: list[tuple[str, int]], name: str) -> Unit:
             angle, base = angle or base == "degree", "angle"
         for dimension, exponent in _COMPOSITE.get(base, {base: 1}).items():
             powers[dimension] = powers.get(dimension, 0) + exponent * power
-    dimension = tuple(sorted((base, power) for base, power in powers.items() if power))
-    if angle and dimension == (("angle", 1),):
-        return Unit(dimension, Node("div", (PI, num(180))), name)
-    return Unit(dimension, num(size), name)
+    powered = tuple(sorted((base, power) for base, power in powers.items() if power))
+    if angle and powered == (("angle", 1),):
+        return Unit(powered, Node("div", (PI, num(180))), name)
+    return Unit(powered, num(size), name)
 
 
 DEGREE = product([("degree", 1)], "degrees")

@@ -8,13 +8,13 @@ from typing import Any
 from turnwise.verifiers.base import Verifier
 from turnwise.verifiers.errors import Abstain, InvalidInput, VerifierTimeout
 from turnwise.verifiers.math import numeric
-from turnwise.verifiers.math.answers import Answer, mathematics, clean, read_answer
+from turnwise.verifiers.math.answers import Answer, clean, mathematics, read_answer
 from turnwise.verifiers.math.characters import printable
 from turnwise.verifiers.math.compare import Comparison
-from turnwise.verifiers.math.extraction import Extraction, candidates, clauses, extract, last_sentences
+from turnwise.verifiers.math.extraction import Extraction, candidates, clauses, extract, last_number, last_sentences
 from turnwise.verifiers.math.policy import MathPolicy, OverBudget, Work
 from turnwise.verifiers.math.scalars import Outcome
-from turnwise.verifiers.math.wording import HEDGES
+from turnwise.verifiers.math.wording import HEDGES, plain
 from turnwise.verifiers.types import Sample, Verdict
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -24,10 +24,10 @@ _SPLITTABLE = re.compile(r"\d,\d{3}(?!\d)")
 class MathVerifier(Verifier):
     """Compares a mathematical answer with a reference answer.
 
-    Response and reference may each be a bare answer (plain text, LaTeX, Unicode) or a full response from which the answer is
-    extracted. The score is 1.0 or 0.0; what cannot be decided within the budget of work is undecided (NaN), with the reason in
-    `error` and the status "abstain" or "timeout". Nothing in either text is executed. Verdicts are deterministic, and the same
-    in any thread and under any load.
+    Response and reference may each be a bare answer (plain text, LaTeX, Unicode) or a full response from which the answer
+    is extracted. The score is 1.0 or 0.0; what cannot be decided within the budget of work is undecided (NaN), with the
+    reason in `error` and the status "abstain" or "timeout". Nothing in either text is executed. Verdicts are deterministic,
+    and the same in any thread and under any load.
 
     Args:
         policy: The conventions and limits; `MathPolicy()` by default.
@@ -39,7 +39,9 @@ class MathVerifier(Verifier):
 
     def _verify(self, sample: Sample) -> Verdict:
         if not isinstance(sample.reference, str | int | float):
-            raise InvalidInput(f"reference={sample.reference!r}: MathVerifier needs the reference answer as text (or a number)")
+            raise InvalidInput(
+                f"reference={sample.reference!r}: MathVerifier needs the reference answer as text (or a number)"
+            )
         reference = str(sample.reference)
         if not reference.strip():
             return Verdict.undecided("the reference is empty", "error")
@@ -65,9 +67,9 @@ class MathVerifier(Verifier):
         return verdict
 
     def read_reference(self, found: Extraction) -> Answer:
+        """Returns the answer that the reference gives."""
         if found.method in ("boxed", "whole text", "hash marks"):
-            answer = read_answer(found.text, self.policy)
-            return answer
+            return read_answer(found.text, self.policy)
         return self.readings(found)[0]
 
     def readings(self, found: Extraction) -> list[Answer]:
@@ -82,7 +84,8 @@ class MathVerifier(Verifier):
                 answer = read_answer(clause, self.policy)
                 if answer.node.op != "text":
                     return [answer]
-            return [whole] if whole else []
+            found_inside = self.search(found.text) if self.policy.extraction == "lenient" else None
+            return [found_inside] if found_inside else [whole] if whole else []
         if self.policy.extraction == "lenient" and (whole is None or _has_words(found.text)):
             searched = found.text if len(found.text) < 4_000 else found.text[-4_000:]
             answer_in_prose = self.search(searched)
@@ -104,11 +107,17 @@ class MathVerifier(Verifier):
             if HEDGES.search(ends) and len(set(_NUMBER.findall(ends))) > len(set(_NUMBER.findall(candidate))):
                 return None
             return answer
-        return None
+        number = last_number(text)
+        return (
+            None
+            if number is None or (HEDGES.search(ends) and "perhaps" not in ends)
+            else read_answer(number, self.policy)
+        )
 
     def compare(
         self, found: Extraction, wanted: Answer, wanted_extraction: Extraction, work: Work, parts: dict[str, Verdict]
     ) -> Verdict:
+        """Compares what was found with what is wanted."""
         comparison = Comparison(self.policy, work)
         readings = self.readings(found)
         outcome = Outcome(False, "no answer")
@@ -118,6 +127,8 @@ class MathVerifier(Verifier):
             outcome = comparison.answers(answer, wanted)
             if outcome.equal:
                 break
+        if not outcome.equal and wanted.node.op == "text" and plain(clean(found.text)) == wanted.plain:
+            outcome = Outcome(True, "same text")
         if not outcome.equal and wanted.node.op in ("text", "word"):
             outcome = self.last_words(found, wanted, comparison) or outcome
         if not outcome.equal and found.together and wanted.node.op in ("list", "set"):
@@ -156,7 +167,7 @@ class MathVerifier(Verifier):
 
 
 def _has_words(text: str) -> bool:
-    return len(re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", text)) >= 3 or bool(re.search(r"[\u4e00-\u9fff]{2}", text))
+    return len(re.findall(r"(?<![\\A-Za-z])[A-Za-z]{2,}", text)) >= 1 or bool(re.search(r"[\u4e00-\u9fff]{2}", text))
 
 
 def _extraction_verdict(found: Extraction) -> Verdict:

@@ -29,7 +29,9 @@ _SYNONYMS = {
     "convergent": "converges|convergent|it converges|the series converges|收敛",
 }
 _KNOWN = {name: key for key, names in _SYNONYMS.items() for name in names.split("|")}
-_COMMANDS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mbox|mathbf|operatorname|emph|boxed|fbox|underline)\b\s*\*?")
+_COMMANDS = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mbox|mathbf|operatorname|emph|boxed|fbox|underline)\b\s*\*?"
+)
 _MARKUP = re.compile(r"[{}$\"`*]|\\[,;:! ]|\\\\|\\(?:left|right|quad|qquad|displaystyle)(?![A-Za-z])")
 _DOTS = re.compile(r"\\[lc]?dots[bc]?(?![A-Za-z])")
 _EDGES = " \t\r\n.,;:!?'‘’“”"
@@ -47,24 +49,52 @@ def known_answer(text: str) -> str | None:
     found = _KNOWN.get(text)
     if found is None and len(text) < 80:
         for key in ("none", "infinite", "dne"):
-            if text.startswith("there ") and any(text.endswith(name) for name in _SYNONYMS[key].split("|") if len(name) > 8):
+            if text.startswith("there ") and any(
+                text.endswith(name) for name in _SYNONYMS[key].split("|") if len(name) > 8
+            ):
                 return key
     return found
 
 
 _ONES = dict(
     zip(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen".split(),
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ],
         range(20),
         strict=True,
     )
 )
-_TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
+_TENS = dict(
+    zip(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(20, 100, 10), strict=True)
+)
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _PARTS = {"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
           "ninth": 9, "tenth": 10, "hundredth": 100}  # fmt: skip
-_ORDINALS = {"first": 1, "second": 2, **{name: size for name, size in _PARTS.items() if name not in ("half", "halves", "quarter")}}
+_ORDINALS = {
+    "first": 1,
+    "second": 2,
+    **{name: size for name, size in _PARTS.items() if name not in ("half", "halves", "quarter")},
+}
 _CHINESE = {**dict(zip("零一二三四五六七八九", range(10), strict=True)), "两": 2, "十": 10}
 
 
@@ -123,13 +153,79 @@ def _chinese(text: str) -> Fraction | None:
 SCALE_WORDS = {**_SCALES, "万": 10**4, "亿": 10**8}
 # Nouns that only say "so many": they never distinguish answers.
 NEUTRAL_NOUNS = frozenset(
-    "way ways unit units time times solution solutions possibility possibilities value values outcome outcomes number numbers "
-    "arrangement arrangements combination combinations element elements total case cases permutation permutations integer "
-    "integers root roots point points item items thing things st nd rd th ordered pair pairs triple triples different distinct "
-    "possible in altogether only exactly each 个 种 次 位 名 条 只 件 本 张 倍 人 元素".split()
+    [
+        "way",
+        "ways",
+        "unit",
+        "units",
+        "time",
+        "times",
+        "solution",
+        "solutions",
+        "possibility",
+        "possibilities",
+        "value",
+        "values",
+        "outcome",
+        "outcomes",
+        "number",
+        "numbers",
+        "arrangement",
+        "arrangements",
+        "combination",
+        "combinations",
+        "element",
+        "elements",
+        "total",
+        "case",
+        "cases",
+        "permutation",
+        "permutations",
+        "integer",
+        "integers",
+        "root",
+        "roots",
+        "point",
+        "points",
+        "item",
+        "items",
+        "thing",
+        "things",
+        "st",
+        "nd",
+        "rd",
+        "th",
+        "ordered",
+        "pair",
+        "pairs",
+        "triple",
+        "triples",
+        "different",
+        "distinct",
+        "possible",
+        "in",
+        "altogether",
+        "only",
+        "exactly",
+        "each",
+        "个",
+        "种",
+        "次",
+        "位",
+        "名",
+        "条",
+        "只",
+        "件",
+        "本",
+        "张",
+        "倍",
+        "人",
+        "元素",
+    ]
 )
 HEDGES = re.compile(
-    r"\b(?:maybe|perhaps|possibly|probably|might|may be|could|either|not sure|unsure|alternatively|guess|or else)\b|可能|也许|或许", re.I
+    r"\b(?:maybe|perhaps|possibly|probably|might|may be|could|either|not sure|unsure|alternatively|guess|or else)\b|可能|也许|或许",
+    re.I,
 )
 HEDGE_WORDS = re.compile(r"\b(?:maybe|perhaps|possibly|probably|either|even|else|also)\b|可能是?|也许是?", re.I)
 _BOUNDS = [
