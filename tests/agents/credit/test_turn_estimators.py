@@ -259,7 +259,7 @@ def test_spo_tree_refuses_an_end_that_goes_on(make_table):
 
 
 def test_truncated_step_compares_the_continuations_of_one_prefix(make_table):
-    table = make_table([[9.0, 1.0], [9.0, 0.0], [5.0]], columns={"fork": [[-1, 0], [-1, 0], [7]]})
+    table = make_table([[9.0, 1.0], [2.0, 0.0], [5.0]], columns={"fork": [[-1, 0], [-1, 0], [7]]})
     assert TruncatedStep(normalization="mean")(table).tolist() == [0.0, 0.5, 0.0, -0.5, 0.0]
     assert_advantages(TruncatedStep()(table), [0.0, 0.70710578, 0.0, -0.70710578, 0.0])
 
