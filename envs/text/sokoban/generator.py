@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from turnwise.envs.text.sokoban.room import FLOOR, TARGET, WALL, Room, box_sets
+from turnwise.envs.text.sokoban.room import FLOOR, TARGET, WALL, Room
 from turnwise.envs.types import Level
 
 _MAX_ATTEMPTS = 10_000
@@ -105,10 +105,8 @@ def largest_region(squares: set[tuple[int, int]]) -> set[tuple[int, int]]:
 
 def starting_positions(room: Room, level: SokobanLevel) -> NDArray[np.intp]:
     """Returns positions whose optimal length suits the level and where no box stands on a target yet."""
-    cells = len(room.cells)
-    _, taken, _ = box_sets(cells, len(room.targets))
-    covered = np.asarray(taken[:, sorted(room.targets)].any(axis=1))
-    distances = room.distances.reshape(-1, cells)
+    covered = np.asarray(room.board.taken[:, sorted(room.targets)].any(axis=1))
+    distances = room.distances.reshape(len(covered), -1)
     suits = (distances >= level.shortest) & (distances <= level.longest) & ~covered[:, None]
     found = np.flatnonzero(suits)
     found = found[np.argsort(room.distances[found], kind="stable")]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import pickle
 import warnings
 
@@ -14,21 +15,23 @@ from turnwise.envs.text.sokoban.generator import family_of
 from turnwise.envs.text.sokoban.room import Room, rank
 
 LEVELS = list(Sokoban.levels)
-ROOM = Room.parse(("######", "#____#", "#__._#", "#____#", "######"))
+CLOSE = ("######", "#@___#", "#_$._#", "#____#", "######")
 
 
-class Fixed(Sokoban):
-    """A known room: the player at the left of a box that is one push from its target."""
+def placed(*rows: str, **options: object) -> Sokoban:
+    """Returns an environment in a drawn position, in the usual letters."""
+    room = Room.parse([row.translate(str.maketrans("$*@+", "_._.")) for row in rows])
+    inside = "".join(row[1:-1] for row in rows[1:-1])
+    boxes = tuple(square for square, letter in enumerate(inside) if letter in "$*")
+    player = next(square for square, letter in enumerate(inside) if letter in "@+")
+    index = rank(boxes) * room.board.squares + player
+    task = Task("\n".join(rows), content="\n".join(rows), start=(room, index, int(room.distances[index])))
 
-    def new_task(self, rng: np.random.Generator, difficulty: object) -> Task:
-        boxes, player = (5,), 0
-        index = rank(boxes) * len(ROOM.cells) + player
-        board = ROOM.draw(boxes, player)
-        return Task(board, content=board, start=(ROOM, index, int(ROOM.distances[index])))
+    class Placed(Sokoban):
+        def new_task(self, rng: np.random.Generator, difficulty: object) -> Task:
+            return task
 
-
-def fixed(**options: object) -> Sokoban:
-    env = Fixed(**{"split": "all", **options})  # type: ignore[arg-type] # test shorthand
+    env = Placed(**{"split": "all", **options})  # type: ignore[arg-type] # test shorthand
     env.reset(seed=0)
     return env
 
@@ -41,7 +44,7 @@ def test_gymnasiums_checker_finds_nothing(level: str) -> None:
 
 
 def test_a_solution_move_by_move() -> None:
-    env = fixed()
+    env = placed(*CLOSE)
     assert env.board == "######\n#@___#\n#_$._#\n#____#\n######"
     observation, reward, terminated, truncated, info = env.step("<move>down</move>")
     assert observation == "######\n#____#\n#@$._#\n#____#\n######\n15 turns left."
@@ -55,7 +58,7 @@ def test_a_solution_move_by_move() -> None:
 
 
 def test_dense_rewards_are_half_the_change_of_each_potential() -> None:
-    env = fixed(reward="dense")
+    env = placed(*CLOSE, reward="dense")
     steps = [env.step(f"<move>{word}</move>") for word in ("down", "up", "down", "right")]
     assert [step[1] for step in steps] == [0.25, -0.25, 0.25, 1.75]
     assert steps[3][4]["reward_parts"] == {"outcome": 1.0, "boxes": 0.5, "distance": 0.25}
@@ -63,20 +66,16 @@ def test_dense_rewards_are_half_the_change_of_each_potential() -> None:
 
 
 def test_a_box_that_leaves_its_target_takes_its_reward_back() -> None:
-    level = Sokoban.levels["hard"]
-    env = Sokoban(difficulty="hard", reward="dense")
-    env.reset(seed=0)
-    room = env.room
-    boxes = tuple(sorted([min(room.targets), next(c for c in range(len(room.cells)) if c not in room.targets)]))
-    assert level.boxes == 2
-    env._place(boxes, env.player)
-    assert env.stored == 0.5
-    away = tuple(sorted(set(range(len(room.cells))) - room.targets))[:2]
-    assert env._changed(away, env.player)["boxes"] == -0.25
+    env = placed("########", "#_@*$._#", "########", reward="dense")
+    assert env.progress() == 0.25  # one of two boxes stored, no solution
+    env = placed("#######", "#_____#", "#@*_$_#", "#__.__#", "#######", reward="dense")
+    steps = [env.step(f"<move>{word}</move>") for word in ("right", "up", "right", "right", "down", "left")]
+    assert steps[0][4]["reward_parts"]["boxes"] == -0.25
+    assert math.isclose(sum(step[1] for step in steps), env.progress() - 0.25)
 
 
 def test_a_spoilt_level_is_told_to_the_trainer_and_not_to_the_agent() -> None:
-    env = fixed(reward="dense")
+    env = placed(*CLOSE, reward="dense")
     steps = [env.step(f"<move>{word}</move>") for word in ("down", "down", "right", "up")]  # the box ends at the wall
     observation, _, terminated, _, info = steps[-1]
     assert info["feedback"] == "no solution is left"
@@ -88,15 +87,15 @@ def test_a_spoilt_level_is_told_to_the_trainer_and_not_to_the_agent() -> None:
 
 
 def test_a_blocked_move_costs_a_turn_and_says_so() -> None:
-    env = fixed()
+    env = placed(*CLOSE)
     observation, _, _, _, info = env.step("<move>up</move>")
-    assert observation == f"Blocked: up.\n{ROOM.draw((5,), 0)}\n15 turns left."
+    assert observation == "Blocked: up.\n######\n#@___#\n#_$._#\n#____#\n######\n15 turns left."
     assert info["feedback"] == "moves to the solution: 2"
 
 
 @pytest.mark.parametrize("action", ["", "jump", "<move></move>", "<move>up down</move>", "go up", "up " * 10_000])
 def test_a_malformed_action_costs_a_turn_and_is_explained(action: str) -> None:
-    env = fixed()
+    env = placed(*CLOSE)
     observation, reward, terminated, truncated, info = env.step(action)
     assert observation.startswith("Write a move as <move>up</move>, or down, left or right.\n######")
     assert (reward, terminated, truncated, info["feedback"]) == (0.0, False, False, "malformed action")
@@ -119,7 +118,7 @@ def test_moves_are_read_from_the_last_tag_or_a_bare_message(action: str, moves: 
 
 
 def test_several_moves_in_a_turn_stop_at_the_solution() -> None:
-    env = fixed(moves_per_turn=4)
+    env = placed(*CLOSE, moves_per_turn=4)
     assert env.oracle() == "<move>down right</move>"
     observation, _, terminated, _, _ = env.step("<move>down right right left</move>")
     assert terminated
@@ -179,7 +178,7 @@ def test_no_room_is_shared_by_the_splits_in_any_orientation(level: str) -> None:
 
 
 def test_the_state_is_the_board() -> None:
-    env = fixed()
+    env = placed(*CLOSE)
     _, first = env.reset(seed=0)
     keys = [env.step(f"<move>{word}</move>")[4]["state_key"] for word in ("down", "up", "down")]
     assert keys == [keys[0], first["state_key"], keys[0]]
