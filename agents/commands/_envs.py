@@ -10,6 +10,7 @@ from gymnasium.envs.registration import load_env_creator
 
 import turnwise.envs
 from turnwise.agents.errors import InvalidInput
+from turnwise.envs.registration import describe
 
 gym.register_envs(turnwise.envs)
 
@@ -46,6 +47,13 @@ def _plain(env_id: str) -> str:
 def level(text: str) -> int | str:
     """Reads a difficulty: a level's name, or its number from 1 on."""
     return int(text) if text.isdecimal() else text
+
+
+def levels(env_id: str, wanted: list[str]) -> list[int | str]:
+    """Returns the difficulty levels that were asked for; "all" stands for every level of the environment."""
+    if wanted == ["all"]:
+        return list(describe(find_spec(env_id)).levels)
+    return [level(name) for name in wanted]
 
 
 def make_env(env_id: str, *, difficulty: int | str | None = None, **options: Any) -> gym.Env[str, str]:

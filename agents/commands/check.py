@@ -38,12 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Checks the environment at each level."""
-    from turnwise.agents.commands._envs import find_spec
+    from turnwise.agents.commands._envs import find_spec, levels
     from turnwise.envs import check_env
 
     spec = find_spec(arguments.env)
     reports = []
-    for options in _levels(arguments.env, arguments.level):
+    chosen: list[dict[str, Any]] = [{"difficulty": level} for level in levels(arguments.env, arguments.level)]
+    for options in chosen or [{}]:
         report = check_env(spec, episodes=arguments.episodes, skip=arguments.skip, **options)
         reports.append(report)
         if not arguments.json:
@@ -51,18 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json([report.to_json() for report in reports])
     return 0 if all(report.ok for report in reports) else 1
-
-
-def _levels(env_id: str, wanted: list[str]) -> list[dict[str, Any]]:
-    """Returns the constructor options of each level that was asked for."""
-    from turnwise.agents.commands._envs import find_spec, level
-    from turnwise.envs.registration import describe
-
-    if not wanted:
-        return [{}]
-    if wanted == ["all"]:
-        wanted = list(describe(find_spec(env_id)).levels)
-    return [{"difficulty": level(name)} for name in wanted]
 
 
 def _show(report: Any) -> None:

@@ -1,4 +1,4 @@
-"""Say what is installed here, what each missing part would unlock, and how to get it.
+"""Say what is installed, and what each missing part would unlock.
 
 Nothing is changed, and nothing missing is an error: turnwise runs without the
 optional parts.

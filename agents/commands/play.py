@@ -18,6 +18,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import secrets
 import sys
 from collections.abc import Mapping
@@ -46,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     seed = secrets.randbelow(10**6) if arguments.seed is None else arguments.seed
     env = make_env(arguments.env, difficulty=difficulty)
     try:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401 - gives `input` a history and arrow keys where the system has it
         game = _Game(env, seed)
         print(styled(f"{arguments.env}, seed {seed} (:help lists the commands)", "dim"))
         game.play()
@@ -69,7 +72,7 @@ class _Game:
         instructions = self.info.get("instructions")
         if instructions:
             print(f"\n{styled(instructions, 'cyan')}")
-        self._show(self.observation)
+        print(f"\n{self.observation}\n")
         while (line := self._read()) is not None:
             if not line:
                 continue  # a key pressed too often should not cost a turn
@@ -92,7 +95,7 @@ class _Game:
 
     def _line(self, prompt: str) -> str | None:
         try:
-            line = input(styled(prompt, "bold"))
+            line = input(prompt)  # without colours, whose codes the line editor would count as characters
         except EOFError:
             return None
         if not sys.stdin.isatty():
@@ -104,15 +107,14 @@ class _Game:
         self.observation, reward, terminated, truncated, self.info = self.env.step(action)
         self.turns += 1
         self.total += float(reward)
-        self._show(self.observation)
-        print(styled(_paid(float(reward), self.info), "dim"))
+        print(f"\n{self.observation}\n{styled(_paid(float(reward), self.info), 'dim')}\n")
         if not terminated and not truncated:
             return False
         success = float(self.info.get("success", 0.0))
         verdict = styled("solved", "green", "bold") if success >= 1 else styled("not solved", "red", "bold")
         why = "" if terminated else ", the turn limit is reached"
         turns = f"{self.turns} {'turn' if self.turns == 1 else 'turns'}"
-        print(f"\n{verdict}{why}: success {_number(success)}, reward {_number(self.total)} in {turns}")
+        print(f"{verdict}{why}: success {_number(success)}, reward {_number(self.total)} in {turns}")
         return True
 
     def _command(self, name: str) -> bool:
@@ -140,9 +142,6 @@ class _Game:
         if oracle is None:
             return "this environment has no expert to ask"
         return "nothing can solve the task any more" if action is None else str(action)
-
-    def _show(self, text: str) -> None:
-        print(f"\n{text}\n")
 
 
 def _paid(reward: float, info: Mapping[str, Any]) -> str:

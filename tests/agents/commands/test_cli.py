@@ -65,7 +65,7 @@ def test_a_module_among_the_commands_is_a_command(command: Path, capsys: pytest.
 def test_the_known_commands_come_in_their_order_and_helpers_are_none() -> None:
     names = cli.command_names()
     assert [name for name in cli.ORDER if name in names] == names
-    assert {"envs", "play", "view", "doctor"} <= set(names)
+    assert {"envs", "play", "check", "eval", "view", "doctor"} <= set(names)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ def test_a_whole_game_shows_the_rules_each_answer_and_the_result(
     assert "turnwise/GuessNumber-v0, seed 1" in out
     assert "Find my secret whole number." in out
     assert "I think of a number. It is between 1 and 16. 5 guesses left." in out
-    assert "turn 1> 8\n\n8 is too low. It is between 9 and 16. 4 guesses left.\n" in out
-    assert "reward 0 | parts: outcome 0, progress 0.25 | solved so far: 25%\n" in out
+    assert "turn 1> 8\n\n8 is too low. It is between 9 and 16. 4 guesses left.\nreward 0 | parts: outcome 0, " in out
+    assert ", progress 0.25 | solved so far: 25%\n\nturn 2> " in out
     assert "turn 3> 13\n\n13 is right!\n" in out
     assert out.endswith("solved: success 1, reward 1 in 3 turns\n")
 
