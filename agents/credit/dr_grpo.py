@@ -14,7 +14,7 @@ from turnwise.agents.credit.table import TurnTable
 class DrGRPO(Estimator):
     """A_t = R_e - mu_g, the same for every turn of the episode.
 
-    Source: Liu et al., "Understanding R1-Zero-Like Training", arXiv 2503.20783, section 3. The other half of the
+    Source: Liu et al., "Understanding R1-Zero-Like Training", arXiv 2503.20783. The other half of the
     method, dividing token sums by a constant instead of by the length, belongs to the loss.
 
     Bias: none in direction. The mean contains the episode itself, so that the expected gradient is exactly (n - 1) /

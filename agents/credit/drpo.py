@@ -23,7 +23,7 @@ class DRPO(Estimator):
     being long, only less up than a short one; the likeliest mistakes are pushed down most. A group that is all
     correct or all wrong gets 0.
 
-    Source: Li et al., "Decoupled Reward Policy Optimization", arXiv 2510.04474, equation 10: these are n times the
+    Source: Li et al., "Decoupled Reward Policy Optimization", arXiv 2510.04474, and its code: these are n times the
     derivatives of its objective with respect to the s_e, on policy. Use it with a loss that averages the tokens of an
     episode.
 

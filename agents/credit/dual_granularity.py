@@ -18,7 +18,7 @@ class DualGranularity(Estimator):
 
     q_t is `columns["process"]`: what a process reward model thinks of the turn.
 
-    Source: Wang et al., "ProRAG", arXiv 2601.21912, section 4.4 and its code, where the process scores of a group are
+    Source: Wang et al., "ProRAG", arXiv 2601.21912, and its code, where the process scores of a group are
     normalised over tokens; here over turns.
 
     Bias: the process term climbs the process reward of the turn itself, and its baseline counts every turn once, so

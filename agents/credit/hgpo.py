@@ -23,9 +23,9 @@ class HGPO(Estimator):
     the policy saw, and the larger the weight. A turn that is alone on every level gets 0. There is no episode-level
     term.
 
-    Source: HGPO, "Hierarchy-of-Groups Policy Optimization" (2026; recipe/hgpo of verl-agent): the deviation is the
-    population's, as there. Its code also drops levels whose advantage happens to be exactly 0; here only singletons
-    are dropped.
+    Source: He et al., "Hierarchy-of-Groups Policy Optimization", arXiv 2602.22817, and its code (verl-agent): the
+    deviation is the population's, as there. Its code also drops levels whose advantage happens to be exactly 0; here
+    only singletons are dropped.
 
     Bias: that of GiGPO's step term; and the weights of a turn depend on which episodes share its history.
     """

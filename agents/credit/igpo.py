@@ -20,7 +20,7 @@ class IGPO(Estimator):
     pi(gold answer)) after turn t; p before the first turn is `episode_columns["answer_probability_before"]`. The
     final turn, which answers, keeps the outcome.
 
-    Source: Wang et al., "Information Gain-based Policy Optimization", arXiv 2510.14967, equations 3 to 6.
+    Source: Wang et al., "Information Gain-based Policy Optimization", arXiv 2510.14967.
 
     Bias: gains and outcomes are normalised over *turns* and then summed over the turns that remain, so that each
     further turn adds one more centred term: length is paid or charged for as the group's mean has it (where every

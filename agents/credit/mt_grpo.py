@@ -22,7 +22,7 @@ class MTGRPO(Estimator):
     stops, and would shrink the gradient of late turns by it.
 
     Source: Zeng et al., "Reinforcing Multi-Turn Reasoning in LLM Agents via Turn-Level Credit Assignment", arXiv
-    2505.11821, section 4; the weight stands on the turn's term, as in its code.
+    2505.11821; the weight stands on the turn's term, as in its code.
 
     Bias: the turn's term credits a turn with its own reward only, nothing that follows from it: by design it pulls
     towards the greedy gradient. Where the outcome is the sum of the turn rewards they count twice; give success as

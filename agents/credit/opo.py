@@ -20,7 +20,7 @@ class OPO(Estimator):
     The variance-optimal baseline is the mean weighted by the squared norm of each episode's score, for which the
     number of sampled tokens stands in.
 
-    Source: Hao et al., "On-Policy RL with Optimal Reward Baseline", arXiv 2505.23585, equation 8.
+    Source: Hao et al., "On-Policy RL with Optimal Reward Baseline", arXiv 2505.23585, as in verl.
 
     Bias: the baseline contains the episode itself with a weight that grows with its length, so that where length and
     outcome are correlated the gradient turns, and long episodes learn less from their own outcome (docs/credit.md

@@ -22,7 +22,7 @@ class PerReward(Estimator):
     they earned the same sum no longer tie. Whitening is over the episodes of the batch, so that the number of
     components does not set the size of the step.
 
-    Source: Liu et al., "GDPO", arXiv 2601.05242, equations 4 to 7; the need is MARBLE's.
+    Source: Liu et al., "GDPO", arXiv 2601.05242, and its code; the need is MARBLE's.
 
     Bias: it climbs a sum of components each in units of its own spread, not the sum of the rewards; otherwise as GRPO.
     """

@@ -21,7 +21,7 @@ class PRIME(Estimator):
 
     log pi_prm - log pi_ref, summed over the turn's tokens, is `columns["log_ratio"]`.
 
-    Source: Cui et al., "Process Reinforcement through Implicit Rewards", arXiv 2502.01456, equation 5 and its code,
+    Source: Cui et al., "Process Reinforcement through Implicit Rewards", arXiv 2502.01456, and its code,
     with a turn as the step.
 
     Bias: the process baseline is subtracted once for each turn that remains, so that the length of what follows

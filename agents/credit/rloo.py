@@ -14,7 +14,7 @@ from turnwise.agents.credit.table import TurnTable
 class RLOO(Estimator):
     """A_t = R_e - mean of R over the other episodes of the group = n / (n - 1) * (R_e - mu_g), the same for every turn.
 
-    Source: Ahmadian et al., "Back to Basics", arXiv 2402.14740, section 2.2. An episode alone in its group has no
+    Source: Ahmadian et al., "Back to Basics", arXiv 2402.14740. An episode alone in its group has no
     others to be compared with and gets 0.
 
     Bias: none. The baseline does not depend on the episode, so the expected gradient is exactly the policy gradient.

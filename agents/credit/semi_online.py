@@ -22,7 +22,7 @@ class SemiOnline(Estimator):
     (`columns["match"]`, 1 or 0), r_t
     otherwise: what comes after a patched action is not this action's doing.
 
-    Source: Lu et al., "UI-S1: Semi-online Reinforcement Learning", arXiv 2509.11543, section 3.3 and its code.
+    Source: Lu et al., "UI-S1: Semi-online Reinforcement Learning", arXiv 2509.11543, and its code.
 
     Bias: the step term is normalised per turn index over the episodes that reach it. Fewer do so the later the turn,
     and a mean over m episodes that contains the episode scales its gradient by (m - 1) / m: late turns learn less,

@@ -21,7 +21,7 @@ class SPOTree(Estimator):
     `columns["node"]` (any numbers) are one and the same turn, shared by the episodes that branched off after it. With
     `normalize` the difference is divided by the population deviation of the parent's children plus 1e-6.
 
-    Source: Guo et al., "Segment Policy Optimization", arXiv 2505.23564, section 4.2 (SPO-tree), with a turn as the
+    Source: Guo et al., "Segment Policy Optimization", arXiv 2505.23564 (SPO-tree), and its code, with a turn as the
     segment.
 
     Bias: none for each branching on its own beyond the (b - 1) / b of a mean over b children that contains the child.

@@ -17,7 +17,7 @@ class TreeGRPO(Estimator):
 
     `episode_columns["tree"]` numbers the rollout trees of a prompt; the leaves of one tree share a prefix of turns.
 
-    Source: Ji et al., "Tree Search for LLM Agent Reinforcement Learning", arXiv 2509.21240, equation 6. A tree with
+    Source: Ji et al., "Tree Search for LLM Agent Reinforcement Learning", arXiv 2509.21240, and its code. A tree with
     one leaf has A_intra = 0 here (in its code mean 0 and deviation 1, so that the raw outcome became the advantage).
 
     Bias: that of GRPO, twice; and the leaves of a tree are not independent, so that shared turns count once per leaf.

@@ -23,7 +23,7 @@ class TruncatedStep(Estimator):
     rolled out further, so that nothing but the turn itself makes the rewards differ: that is where the variance
     falls.
 
-    Source: Samarinas et al., "SLATE", arXiv 2602.23440, section 3.
+    Source: Samarinas et al., "SLATE", arXiv 2602.23440.
 
     Bias: it climbs the turn's own reward at that prefix, nothing that follows. In "mean" form the expected gradient
     is exactly (k - 1) / k of that; dividing by the deviation biases as in GRPO.

@@ -14,7 +14,7 @@ from turnwise.agents.credit.table import TurnTable
 class TurnReturn(Estimator):
     """A_t = (G_t - mean) / std over all transitions of the batch, with G_t = sum_k gamma^k r_{t+k}.
 
-    Source: Liu et al., "GEM: A Gym for Agentic LLMs", arXiv 2510.01051, section 3 (REINFORCE with return batch
+    Source: Liu et al., "GEM: A Gym for Agentic LLMs", arXiv 2510.01051 (REINFORCE with return batch
     normalisation). Groups play no part: one attempt per task is enough. At the same gamma it equals `ReinforcePP`; it
     is the default discount that tells them apart.
 
