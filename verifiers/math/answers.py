@@ -311,7 +311,7 @@ def _counted(text: str, policy: MathPolicy) -> Node | None:
     return Node("qty", (amount,), noun(" ".join(_singular(word) for word in kept)))
 
 
-_MEASURED = frozenset(words("long wide tall high deep away old apart each total later earlier thick"))
+_MEASURED = frozenset(word_list("long wide tall high deep away old apart each total later earlier thick"))
 _NOT_NOUNS = frozenset(
     word_list(
         "is are was be but because since so if then and or not than from to by maybe perhaps wrong false "

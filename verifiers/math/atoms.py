@@ -42,7 +42,7 @@ _PREFIXED = re.compile(r"(arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|se
 _DEEPEST_TREE = 120  # the evaluators are recursive: this keeps them far from Python's limit, wherever they are called
 _VARIABLES = re.compile(r"[abkmnrtuvwxyzABC]{1,2}")
 _CONNECTIVES = frozenset(
-    words("and or if for otherwise mod in to is are the of when where with such that else per 或 或者 和 与 及 且")
+    word_list("and or if for otherwise mod in to is are the of when where with such that else per 或 或者 和 与 及 且")
 )
 
 
@@ -54,7 +54,9 @@ COMMANDS = (
     | (frozenset(_BIG) - {"iint", "oint"})
     | _DECORATIONS
     | frozenset(
-        words("frac sqrt binom dbinom tbinom emptyset varnothing mathbb lfloor rfloor lceil rceil angle circ choose")
+        word_list(
+            "frac sqrt binom dbinom tbinom emptyset varnothing mathbb lfloor rfloor lceil rceil angle circ choose"
+        )
     )
     | frozenset(["pmod", "bmod", "mod", "imath", "jmath"])
 )
@@ -418,9 +420,9 @@ class Parser(ParserBase):
         for index in range(self.position, len(self.tokens)):
             token = self.tokens[index]
             if token.kind == "name" and re.fullmatch(r"[a-zA-Z]{0,2}d[a-zA-Z]", token.text) and token.text != "dd":
-                body, variable = token.text[:-2], token.text[-1]
-                parts = [Token("name", body)] if body else []
-                self.tokens[index : index + 1] = [*parts, Token("op", "∂"), Token("name", variable)]
+                integrand, name = token.text[:-2], token.text[-1]
+                parts = [Token("name", integrand)] if integrand else []
+                self.tokens[index : index + 1] = [*parts, Token("op", "∂"), Token("name", name)]
                 break
             if token.text == "d" and self.tokens[index + 1 : index + 2] and self.tokens[index + 1].kind == "name":
                 self.tokens[index] = Token("op", "∂")

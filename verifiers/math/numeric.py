@@ -147,7 +147,7 @@ class Evaluator:
             exact = rational(exponent_node, self.work)
         except Inexact:
             exact = None
-        exponent = self.value(exponent_node) if exact is None else None
+        exponent: Any = self.value(exponent_node) if exact is None else None
         if base == 0:
             if exact is not None and exact > 0:
                 return ctx.mpf(0)

@@ -192,7 +192,7 @@ def agree(
 
 
 def _imaginary(value: Any, tiny: Any) -> bool:
-    return abs(getattr(value, "imag", 0)) > tiny
+    return bool(abs(getattr(value, "imag", 0)) > tiny)
 
 
 def _clearly_apart(a: Any, b: Any, left: Node, right: Node) -> bool:

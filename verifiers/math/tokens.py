@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from turnwise.verifiers.math.policy import Budget, OverBudget, Unparsed
-from turnwise.verifiers.math.tree import words
+from turnwise.verifiers.math.tree import word_list
 
 
 class Token(NamedTuple):
@@ -50,7 +50,9 @@ _SKIP_GROUP = frozenset(
     )
 )
 _TEXT = frozenset(
-    words("text textbf textit textrm textnormal mathrm mbox hbox operatorname textsf texttt emph mathop textup mathtt")
+    word_list(
+        "text textbf textit textrm textnormal mathrm mbox hbox operatorname textsf texttt emph mathop textup mathtt"
+    )
 )
 # LaTeX commands that are one operator, and the operator that stands for them all.
 _OPERATORS = {
@@ -90,7 +92,9 @@ _LETTERS = re.compile(r"[A-Za-z]+|[\u4e00-\u9fff]+")
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+\*?|.)", re.DOTALL)
 _OPERATOR = re.compile(r"\*\*|<=|>=|=<|!=|==|=>|->|<>|\.\.\.|[-+*/^_=<>()\[\]{}|,;:!&%$'~?.√∈\"]")
 _OPERATOR_NAMES = {"<=": "≤", ">=": "≥", "=<": "≤", "!=": "≠", "==": "=", "=>": "⇒", "->": "→", "**": "^", "<>": "≠"}
-_ENVIRONMENTS = frozenset(words("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases dcases rcases"))
+_ENVIRONMENTS = frozenset(
+    word_list("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases dcases rcases")
+)
 
 
 class Tokenizer:
