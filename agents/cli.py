@@ -76,7 +76,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         summary = documentation.partition("\n")[0].rstrip(".")
         command = subparsers.add_parser(
             name,
-            help=summary[:1].lower() + summary[1:],
+            help=summary[:1].lower() + summary[1:].replace("%", "%%"),
             description=documentation,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

@@ -1,11 +1,10 @@
-"""What commands print: tables, colours where they are wanted, and JSON."""
+"""What commands print: colours where they are wanted, and JSON."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -26,21 +25,3 @@ def styled(text: str, *styles: str) -> str:
 def print_json(value: Any) -> None:
     """Prints JSON; whoever calls has made None of numbers that JSON lacks."""
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
-    """Prints a table.
-
-    Args:
-        headers: The columns' names.
-        rows: Their cells.
-        right: The columns, by number, that are aligned right: numbers.
-    """
-    widths = [max(len(row[column]) for row in [headers, *rows]) for column in range(len(headers))]
-    for number, row in enumerate([headers, *rows]):
-        cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        line = "  ".join(cells).rstrip()
-        print(styled(line, "dim") if number == 0 else line)

@@ -18,7 +18,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "odd.py"
     path.write_text(
         textwrap.dedent('''
-            """Do something odd.
+            """Do something odd, 100% of the time.
 
             The rest of the help.
             """
@@ -56,7 +56,7 @@ def test_a_module_among_the_commands_is_a_command(command: Path, capsys: pytest.
     assert "odd" in cli.command_names()
     status, out, _ = outcome(capsys, "--help")
     assert status == 0
-    assert "odd       do something odd\n" in out
+    assert "odd       do something odd, 100% of the time\n" in out
     status, out, _ = outcome(capsys, "odd", "--help")
     assert "The rest of the help." in out
     assert outcome(capsys, "odd", "7") == (7, "", "")
