@@ -9,18 +9,20 @@ from turnwise.agents.engines.base import Completion, Engine, Sampling
 from turnwise.agents.engines.registry import engine_class, engine_names
 
 if TYPE_CHECKING:
+    from turnwise.agents.engines.server import ServerEngine
     from turnwise.agents.engines.transformers_engine import TransformersEngine
 
 __all__ = [
     "Completion",
     "Engine",
     "Sampling",
+    "ServerEngine",
     "TransformersEngine",
     "engine_class",
     "engine_names",
 ]
 
-_LAZY = {"TransformersEngine": "transformers"}
+_LAZY = {"ServerEngine": "server", "TransformersEngine": "transformers"}
 
 
 def __getattr__(name: str) -> Any:

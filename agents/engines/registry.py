@@ -14,6 +14,7 @@ GROUP = "turnwise.engines"
 
 BUILT_IN = {
     "transformers": ("turnwise.agents.engines.transformers_engine:TransformersEngine", "train"),
+    "server": ("turnwise.agents.engines.server:ServerEngine", "server"),
 }
 """Where our engines are, and the extra that brings what they need."""
 
