@@ -5,8 +5,8 @@
 
 Both sides run in processes of their own that stay up for the whole run. The parent has them play the cases in turn,
 again and again, so that a busy moment of the machine hits both; the table shows medians. Ours go through
-`gymnasium.make` with its default wrappers. All play the same policy, random well-formed actions, in whole episodes. Without `--gem` its
-columns say why they are empty. Writes benchmarks/results/envs.md and envs.json.
+`gymnasium.make` with its default wrappers. All play the same policy, random well-formed actions, in whole episodes. Without
+`--gem` its columns say why they are empty. Writes benchmarks/results/envs.md and envs.json.
 """
 
 from __future__ import annotations
@@ -301,7 +301,7 @@ Ratios above 1 mean that turnwise is faster. "trivial text environment" is a Gym
 through `gymnasium.make`: the ceiling for everything that goes through it. Ours return, every turn, the state's hash,
 the reward by parts, the exact progress and the feedback; in Sokoban every position of a room is solved when the room is
 drawn, so that a reset pays for the optimal length, the oracle and the detection of dead ends. Each reset has a new
-seed, except in the row of one task. GEM's 8x8 rooms take so long to generate that only a few episodes of them are measured.
+seed, except in the row of one task. GEM's 8x8 rooms take so long to generate that only a few episodes are measured.
 """
 
 
