@@ -31,6 +31,7 @@ from turnwise.verifiers.errors import (
 )
 from turnwise.verifiers.exact_match import ExactMatch
 from turnwise.verifiers.json_schema import JSONSchema
+from turnwise.verifiers.math import MathPolicy, MathVerifier
 from turnwise.verifiers.numeric_match import NumericMatch
 from turnwise.verifiers.regex import Regex
 from turnwise.verifiers.tagged_format import TaggedFormat
@@ -52,6 +53,8 @@ __all__ = [
     "InvalidInput",
     "JSONSchema",
     "LinearRamp",
+    "MathPolicy",
+    "MathVerifier",
     "Maximum",
     "Message",
     "Minimum",

@@ -47,8 +47,10 @@ def from_json(data: list[Any]) -> Node:
 
 _FUNCTIONS = {
     "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "asin": "asin", "acos": "acos",
-    "atan": "atan", "acot": "acot", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "ln": "log", "exp": "exp", "abs": "Abs",
-    "floor": "floor", "ceil": "ceiling", "factorial": "factorial", "binom": "binomial", "gamma": "gamma", "root": "root",
+    "atan": "atan", "acot": "acot", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "ln": "log",
+    "exp": "exp", "abs": "Abs",
+    "floor": "floor", "ceil": "ceiling", "factorial": "factorial", "binom": "binomial", "gamma": "gamma",
+    "root": "root",
     "cbrt": "cbrt", "asinh": "asinh", "acosh": "acosh", "atanh": "atanh", "log": "log", "re": "re", "im": "im",
     "max": "Max", "min": "Min",
 }  # fmt: skip

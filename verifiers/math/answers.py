@@ -80,7 +80,7 @@ _CURRENCY_CODES = re.compile(r"^(?:USD|US\$|A\$|C\$|HK\$)\s*(?=[\d.-])")
 
 
 def clean(text: str) -> str:
-    """Returns an answer without markup, delimiters and punctuation around it; a lone `$` before a number is a currency."""
+    """Returns an answer without markup and punctuation around it; a lone `$` before a number is a currency."""
     text = re.sub(r"\s+", " ", to_latex(text)).strip()
     for _ in range(3):
         before = text
@@ -284,6 +284,8 @@ def _labelled(text: str, policy: MathPolicy) -> Node | None:
         return None
     if not re.search(r"[A-Za-z]{3}", match["label"]):
         return None
+    if policy.extraction == "strict" and match["label"].count(" ") > 2:
+        return None
     rest = clean(match["rest"])
     return in_words(plain(rest)) or mathematics(rest, policy) or _counted(rest, policy) or _labelled(rest, policy)
 
@@ -328,7 +330,7 @@ def _singular(word: str) -> str:
 
 
 def is_wordy(text: str) -> bool:
-    """Whether a text that is no mathematics is certainly words (or garbage), and not notation that the grammar lacks."""
+    """Whether a text that is no mathematics is words (or garbage), and not notation that the grammar lacks."""
     if text.count("{") != text.count("}"):
         return True
     return all(command in COMMANDS for command in re.findall(r"\\([A-Za-z]+)", text))

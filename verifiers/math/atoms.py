@@ -1,4 +1,4 @@
-"""Atoms of the grammar: numbers, names, functions, brackets of every kind, environments. See `turnwise.verifiers.math.parser`."""
+"""Atoms of the grammar in `turnwise.verifiers.math.parser`: numbers, names, functions, brackets, environments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _FUNCTIONS = {
     "ctg": "cot", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot", "arcsec": "asec",
     "arccsc": "acsc", "asin": "asin", "acos": "acos", "atan": "atan", "arctg": "atan", "sinh": "sinh", "cosh": "cosh",
     "tanh": "tanh", "coth": "coth", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "arsinh": "asinh",
-    "arcosh": "acosh", "artanh": "atanh", "asinh": "asinh", "acosh": "acosh", "atanh": "atanh", "ln": "ln", "log": "log",
+    "arcosh": "acosh", "artanh": "atanh", "asinh": "asinh", "acosh": "acosh", "atanh": "atanh", "ln": "ln",
+    "log": "log",
     "lg": "log10", "exp": "exp", "sqrt": "sqrt", "cbrt": "cbrt", "abs": "abs", "floor": "floor", "ceil": "ceil",
     "ceiling": "ceil", "gcd": "gcd", "lcm": "lcm", "max": "max", "min": "min", "Re": "re", "Im": "im", "arg": "arg",
     "sgn": "sign", "sign": "sign", "det": "det", "binomial": "binom", "factorial": "factorial", "conj": "conj",
@@ -160,7 +161,7 @@ class Parser(ParserBase):
         return 0 < ahead < len(texts) and texts[ahead] == "("
 
     def definition_ahead(self) -> bool:
-        """Whether a bracket with names or one number, and then an equals sign, makes the letter before it a function."""
+        """Whether a bracket with names or one number, and then an equals sign, makes a letter a function."""
         ahead = 1
         while self.peek(ahead).kind == "name" and self.peek(ahead + 1).text == ",":
             ahead += 2
@@ -233,7 +234,7 @@ class Parser(ParserBase):
         return call(name, *arguments) if len(arguments) == 1 else _wrong(name)
 
     def arguments(self) -> tuple[Node, ...]:
-        """Parses what a function applies to: a bracketed group, or the product that follows (sin 2x cos x is two factors)."""
+        """Parses what a function applies to: a bracketed group, or the product that follows it."""
         if self.at("(", "[", "{", "\\{"):
             opened = self.peek().text
             group = self.nested(self.atom)
@@ -394,7 +395,7 @@ class Parser(ParserBase):
         return Node("big", (body, lower.args[1], upper), (kind, index))
 
     def bound(self) -> Node:
-        """Parses a lower bound: `k=1`, `x \\to 0`, or an expression. The index i is a variable there."""
+        r"""Parses a lower bound: `k=1`, `x \to 0`, or an expression. The index i is a variable there."""
         if not self.at("{"):
             return self.argument()
         self.expect("{")

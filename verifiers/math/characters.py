@@ -140,7 +140,7 @@ _TABLE = _build_table()
 
 
 def to_latex(text: str) -> str:
-    """Returns `text` with Unicode mathematics written in ASCII and LaTeX: `½` -> `\\frac{1}{2}`, `x²` -> `x^{2}`."""
+    r"""Returns `text` with Unicode mathematics written in ASCII and LaTeX: `½` -> `\frac{1}{2}`, `x²` -> `x^{2}`."""
     if text.isascii():
         return text.replace("\x00", "")
     text = _COMBINING_LINE.sub(lambda run: "\\overline{" + re.sub("[\u0304\u0305]", "", run[1]) + "}", text)

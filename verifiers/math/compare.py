@@ -1,4 +1,4 @@
-"""Whether two answers are the same: by kind (words, numbers, quantities, collections, real sets, relations, matrices)."""
+"""Whether two answers are the same, by kind: words, numbers, quantities, collections, sets, relations, matrices."""
 
 from __future__ import annotations
 

@@ -145,8 +145,12 @@ def point(name: str, prime: int) -> int:
     return int.from_bytes(digest, "big") % prime
 
 
-_UNIT_ROOTS = {prime: next(pow(a, (prime - 1) // 4, prime) for a in range(2, 99) if pow(a, (prime - 1) // 2, prime) != 1)
-               for prime in PRIMES}  # fmt: skip
+def _root_of_minus_one(prime: int) -> int:
+    nonresidue = next(a for a in range(2, 99) if pow(a, (prime - 1) // 2, prime) != 1)
+    return pow(nonresidue, (prime - 1) // 4, prime)
+
+
+_UNIT_ROOTS = {prime: _root_of_minus_one(prime) for prime in PRIMES}
 
 
 class Residues:

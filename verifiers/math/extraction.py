@@ -1,8 +1,8 @@
 """Finds the answer in a response. Linear in its length; never parses mathematics.
 
 Markers are tried from the most to the least explicit: answer tags, boxes, `####`, phrases ("the answer is", "答案是").
-Text before the last `</think>` is not looked at. Without a marker the response is a bare answer or, in lenient mode, prose
-whose last sentences are searched by `candidates`.
+Text before the last `</think>` is not looked at. Without a marker the response is a bare answer or, in lenient mode,
+prose whose last sentences are searched by `candidates`.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ _OR_AFTER = re.compile(
     r"[\s$.,]*(?:\\\)|\\\])?\s*(?:or|或|或者)\b\s*(?:maybe |perhaps |possibly )?(?=[-+$\\\d])", re.IGNORECASE
 )
 _UNIT_AFTER = re.compile(
-    r"\s*\$?\s*(?:\\(?:text|mathrm|textrm)\s*\{\s*(?P<text>[A-Za-z°/ ]{1,30})\}|(?P<word>[A-Za-z]{1,12}(?:/[A-Za-z]{1,6})?))"
+    r"\s*\$?\s*(?:\\(?:text|mathrm|textrm)\s*\{\s*(?P<text>[A-Za-z°/ ]{1,30})\}"
+    r"|(?P<word>[A-Za-z]{1,12}(?:/[A-Za-z]{1,6})?))"
     r"(?P<power>\^\{?[23]\}?|[²³])?\s*\$?\s*(?=[.,;!)\]\s]*(?:$|\n))"
 )
 _SENTENCE_END = re.compile(r"(?<=[^\d\s.])[.!?](?:\s|$)|(?<=\d)\.(?:\s|$)|(?<=[\s.])\.(?:\s|$)|[。！\n]")
 _MATH = re.compile(r"\$\$?([^$]{1,2000})\$\$?|\\\(((?:[^\\]|\\(?!\)))*)\\\)|\\\[((?:[^\\]|\\(?!\]))*)\\\]")
 _LATER_HEDGE = re.compile(
-    r"\b(?:or (?:maybe|perhaps|possibly)|(?:could|might|may) (?:also|instead|even)? ?be|alternatively|but (?:it|i|maybe))\b[^\n]{0,60}\d",
+    r"\b(?:or (?:maybe|perhaps|possibly)|(?:could|might|may) (?:also|instead|even)? ?be"
+    r"|alternatively|but (?:it|i|maybe))\b[^\n]{0,60}\d",
     re.I,
 )
 
@@ -46,7 +48,7 @@ class Extraction(NamedTuple):
 
     Attributes:
         text: The answer; "" if the response holds none.
-        method: "boxed", "answer tag", "hash marks", "phrase", "whole text", "prose" (no marker; see `candidates`) or "none".
+        method: "boxed", "answer tag", "hash marks", "phrase", "whole text", "prose" (no marker) or "none".
         together: Several boxed answers read as one list, when they are not plainly one.
         hedged: Whether the words after the answer take it back or offer another.
     """

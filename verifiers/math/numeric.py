@@ -1,4 +1,4 @@
-"""Numerical evaluation to any precision with mpmath, one private context per thread (mpmath's global one is shared state).
+"""Numerical evaluation to any precision with mpmath, one private context per thread (mpmath's global one is shared).
 
 The size of every operand is checked before the operation, so that no single step is expensive.
 """
@@ -136,18 +136,17 @@ class Evaluator:
         ctx = self.ctx
         exponent_node = node.args[1]
         if node.args[0] == Node("const", (), "e"):
-            exponent = self.value(exponent_node)
-            if self.extrapolating and ctx.re(exponent) < -_LARGEST:
+            power = self.value(exponent_node)
+            if self.extrapolating and ctx.re(power) < -_LARGEST:
                 return ctx.mpf(0)
-            self.limit(exponent, 13)
+            self.limit(power, 13)
             self.work.spend(8)
-            return ctx.exp(exponent)
+            return ctx.exp(power)
         base = self.value(node.args[0])
         try:
             exact = rational(exponent_node, self.work)
         except Inexact:
             exact = None
-        exponent: Any = self.value(exponent_node) if exact is None else None
         if base == 0:
             if exact is not None and exact > 0:
                 return ctx.mpf(0)
@@ -160,6 +159,7 @@ class Evaluator:
                 return base**exact.numerator
             odd = self.odd_root(base, exact)
             return odd if odd is not None else base ** (ctx.mpf(exact.numerator) / exact.denominator)
+        exponent = self.value(exponent_node)
         if abs(exponent) * size > _LARGEST * 50:
             raise OverBudget("a power too large to evaluate")
         self.work.spend(8)
@@ -362,7 +362,8 @@ def _arccot(ctx: Any, value: Any) -> Any:
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: (lambda ctx, x, name=name: getattr(ctx, name)(x)) for name in
-       ("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "asec", "acsc", "sinh", "cosh", "tanh", "coth",
+       ("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "asec", "acsc", "sinh", "cosh",
+       "tanh", "coth",
         "asinh", "acosh", "atanh", "ln", "exp", "floor", "ceil", "re", "im", "arg", "conj", "sign", "gamma", "log10")},
     "acot": _arccot,
     "abs": lambda ctx, x: abs(x),

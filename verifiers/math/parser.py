@@ -199,7 +199,7 @@ class ParserBase:
         return following.kind in ("num", "cmd") or (following.kind == "name" and len(following.text) == 1)
 
     def modulus(self, node: Node) -> Node:
-        """Parses what may follow a residue: `\\pmod 7`, `(mod 7)`, `mod 7`."""
+        r"""Parses what may follow a residue: `\pmod 7`, `(mod 7)`, `mod 7`."""
         token = self.peek()
         if token.text in ("pmod", "bmod", "mod", "pod") and token.kind in ("cmd", "name"):
             self.position += 1
@@ -476,16 +476,13 @@ class ParserBase:
             self.position += 1
             return sym("'")
         sign = self.sign()
-        if self.at("{", "("):
-            node = self.atom()
-        else:
-            node = self.postfix(allow_power=True)
+        node = self.atom() if self.at("{", "(") else self.postfix()
         if self.at("^"):  # a tower: from the right
             self.position += 1
             node = Node("pow", (node, self.nested(self.exponent)))
         return neg(node) if sign == "-" else node
 
-    def postfix(self, allow_power: bool = False) -> Node:
+    def postfix(self) -> Node:
         """Parses an atom with its factorials, primes and subscripts."""
         node = self.atom()
         while True:

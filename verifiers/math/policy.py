@@ -16,7 +16,7 @@ class Budget:
     """Longest answer (after extraction) that is parsed."""
     tokens: int = 2_000
     """Most tokens of one answer."""
-    depth: int = 40
+    depth: int = 60
     """Deepest nesting of one answer (redundant parentheses are not counted)."""
     digits: int = 4_000
     """Longest number, as written or as an exact intermediate result."""
@@ -25,7 +25,7 @@ class Budget:
     steps: int = 40_000
     """Evaluation steps of one verdict (one step: one node at one point)."""
     seconds: float = 0.3
-    """Processor time of one sympy call in the worker process (not wall-clock: a loaded machine does not change verdicts)."""
+    """Processor time of one sympy call in the worker process (not wall-clock: load does not change verdicts)."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class MathPolicy:
     """Which answers count as the same where mathematics alone does not say; docs/math-verifier.md has the table."""
 
     extraction: Literal["strict", "lenient"] = "lenient"
-    """strict: only marked answers (boxed, answer tags and phrases) or bare ones; lenient: also the last expression of prose."""
+    """strict: only marked answers (boxes, tags, phrases) or bare ones; lenient: also the end of prose."""
     units: Literal["optional", "required"] = "optional"
     """optional: a unit that only one side states is ignored (5 cm = 5); two stated units are always compared."""
     percent: Literal["either", "exact"] = "either"

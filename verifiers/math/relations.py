@@ -82,7 +82,7 @@ def _same(a: Node, b: Node, policy: MathPolicy, work: Work) -> bool:
 
 
 def _solves(definition: Node, equation: Node, policy: MathPolicy, work: Work) -> bool:
-    """Whether `y = h(x)` is the only solution for y of another equation: it solves it, and the equation is linear in y."""
+    """Whether `y = h(x)` is the only solution for y of another equation: it solves it, and that is linear in y."""
     name, value = definition.args
     if name.op != "sym" or name.value in symbols(value) or name.value not in symbols(equation):
         return False
@@ -111,7 +111,7 @@ def _values(x: Node, y: Node, policy: MathPolicy, work: Work) -> bool:
 
 
 def _factor(a: Node, b: Node, work: Work) -> Fraction | None:
-    """Returns the sign (as ±1) of the constant factor between two expressions; None if there is none, or one of them vanishes."""
+    """Returns the sign (±1) of the constant factor between two expressions; None if there is none, or one is 0."""
     if not symbols(a) or not symbols(b):
         return None
     try:

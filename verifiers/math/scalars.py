@@ -1,7 +1,7 @@
 """Equality of scalar expressions, cheapest exact method first.
 
-1. the same tree; 2. rational numbers; 3. rational functions modulo primes; 4. numerically at 60 and, where these agree, at
-160 digits, at fixed points on the real line (only where both sides are real, so that identities hold on the common
+1. the same tree; 2. rational numbers; 3. rational functions modulo primes; 4. numerically at 60 and, where these agree,
+at 160 digits, at fixed points on the real line (only where both sides are real, so that identities hold on the common
 domain); 5. sympy in a worker process for what has no direct value (integrals, infinite sums, limits).
 """
 
@@ -273,7 +273,7 @@ def _at(
 
 
 def _real_points(names: list[str]) -> Iterable[dict[str, Fraction | int]]:
-    """Yields points with values from -3 to 3 in every pattern of signs, the first near 1/2 where most functions are real."""
+    """Yields points with values from -3 to 3 in many patterns of signs, some in (0, 1), where most are real."""
     for index in range(_REAL_POINTS):
         at: dict[str, Fraction | int] = {}
         for name in names:

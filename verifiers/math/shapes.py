@@ -63,7 +63,7 @@ class Labelled(NamedTuple):
 
 
 def label_of(node: Node) -> str | None:
-    """Returns the name that the left side of an equation is: `x`, `f(x)`, `AB`, `dy/dx`; None if it is an expression."""
+    """Returns the name that the left side of an equation is (`x`, `f(x)`, `AB`, `dy/dx`); None for an expression."""
     if node.op == "sym":
         return str(node.value)
     if node.op == "call" and node.value.startswith("user:"):
@@ -89,7 +89,7 @@ def _product_is_name(node: Node) -> bool:
 
 
 def labelled(node: Node) -> Labelled:
-    """Sets names apart from values: `x = 5` -> ("x",), 5; `x = 1, y = 2` -> ("x", "y"), (1, 2); `x = 1 or x = 2` -> ("x",), list."""
+    """Sets names apart from values: `x = 5` -> ("x",), 5; `x = 1, y = 2` -> ("x", "y"), (1, 2)."""
     if node.op == "rel" and node.value == ("≡",) and node.args[0].op == "sym" and node.args[1].op == "mod":
         return Labelled((node.args[0].value,), node.args[1])
     if node.op == "rel" and node.value == ("∈",) and node.args[0].op == "sym" and node.args[1].op == "set":

@@ -1,7 +1,7 @@
-"""The tokenizer: LaTeX, plain text and (after `to_latex`) Unicode in one alphabet of tokens, in one linear pass.
+r"""The tokenizer: LaTeX, plain text and (after `to_latex`) Unicode in one alphabet of tokens, in one linear pass.
 
 Dressing disappears here: spacing, sizes, colours, fonts, delimiters of mathematics. What only says "this is text"
-(`\\text`, `\\mathrm`, ...) marks the tokens inside as upright.
+(`\text`, `\mathrm`, ...) marks the tokens inside as upright.
 """
 
 from __future__ import annotations
@@ -56,15 +56,18 @@ _TEXT = frozenset(
 )
 # LaTeX commands that are one operator, and the operator that stands for them all.
 _OPERATORS = {
-    "times": "*", "cdot": "*", "ast": "*", "bullet": "*", "div": "/", "le": "≤", "leq": "≤", "leqslant": "≤", "leqq": "≤",
+    "times": "*", "cdot": "*", "ast": "*", "bullet": "*", "div": "/", "le": "≤", "leq": "≤", "leqslant": "≤",
+    "leqq": "≤",
     "ge": "≥", "geq": "≥", "geqslant": "≥", "geqq": "≥", "lt": "<", "gt": ">", "ne": "≠", "neq": "≠", "approx": "≈",
     "simeq": "≈", "thickapprox": "≈", "equiv": "≡", "cong": "≡", "pm": "±", "mp": "∓", "cup": "∪", "bigcup": "∪",
     "cap": "∩", "bigcap": "∩", "setminus": "∖", "smallsetminus": "∖", "backslash": "∖", "in": "∈", "notin": "∉",
     "{": "\\{", "}": "\\}", "lbrace": "\\{", "rbrace": "\\}", "%": "%", "$": "$", "|": "‖", "Vert": "‖", "lVert": "‖",
     "rVert": "‖", "vert": "|", "lvert": "|", "rvert": "|", "mid": "mid", "lor": "or", "vee": "or", "land": "and",
-    "wedge": "and", "colon": ":", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "langle": "⟨", "rangle": "⟩",
+    "wedge": "and", "colon": ":", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "langle": "⟨",
+    "rangle": "⟩",
     "ldots": "...", "dots": "...", "cdots": "...", "dotsc": "...", "dotsb": "...", "Rightarrow": "⇒", "implies": "⇒",
-    "iff": "⇒", "Leftrightarrow": "⇒", "rightarrow": "→", "to": "→", "subset": "⊂", "subseteq": "⊆", "sim": "~", "propto": "∝",
+    "iff": "⇒", "Leftrightarrow": "⇒", "rightarrow": "→", "to": "→", "subset": "⊂", "subseteq": "⊆",
+    "sim": "~", "propto": "∝",
     "prime": "'", "lnot": "¬", "neg": "¬", "because": "⇒", "therefore": "⇒", "longrightarrow": "⇒", "mapsto": "→",
     "&": "&", "_": "_", "#": "#",
 }  # fmt: skip
@@ -241,7 +244,7 @@ class Tokenizer:
             self._emit(which, name)
 
     def _text(self) -> None:
-        """Opens an upright group; `\\mathrm d` without braces marks nothing."""
+        r"""Opens an upright group; `\mathrm d` without braces marks nothing."""
         space = re.compile(r"\s*").match(self.text, self.position)
         after = space.end() if space else self.position
         if self.text[after : after + 1] == "{":

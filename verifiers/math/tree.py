@@ -2,11 +2,12 @@
 
 `op` is one of
 
-- scalars: `num` (value: Fraction), `sym` (value: name), `const` (value: "pi", "e", "i", "oo"), `add`, `mul`, `neg`, `div`,
-  `pow`, `call` (value: function name), `pm` and `mp` (one or two arguments: ± and ∓), `deg` (angle in degrees),
+- scalars: `num` (value: Fraction), `sym` (value: name), `const` (value: "pi", "e", "i", "oo"), `add`, `mul`, `neg`,
+  `div`, `pow`, `call` (value: function name), `pm` and `mp` (one or two arguments: ± and ∓), `deg` (angle in degrees),
   `big` (value: (kind, index); sums, products, integrals, limits);
-- collections: `list` (value: the connective ",", "and" or "or"), `tuple`, `brack`, `set`, `interval` (value: whether each
-  end is open), `matrix` (value: (rows, columns); rows one after the other), `cases` (pairs of value and condition);
+- collections: `list` (value: the connective ",", "and" or "or"), `tuple`, `brack`, `set`, `interval` (value: whether
+  each end is open), `matrix` (value: (rows, columns); rows one after the other),
+  `cases` (pairs of value and condition);
 - sets: `union`, `inter`, `minus`, `reals`, `named` (value: "Z", "N", ...), `builder` (element, condition);
 - statements: `rel` (value: the operators between consecutive arguments), `mod` (residue, modulus), `ratio`,
   `qty` (value: Unit), `approx` (value said to be rounded);

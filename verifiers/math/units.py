@@ -26,14 +26,16 @@ def _times(unit: str, *names: tuple[str, int | str]) -> dict[str, tuple[str, Fra
     return {name: (unit, Fraction(size)) for name, size in names}
 
 
-# name -> (dimension expression, size). Dimensions: "m" length, "g" mass, "s" time, ... ; "m3" is a volume, "m/s" a speed.
+# name -> (dimension, size). Dimensions: "m" length, "g" mass, "s" time, ...; "m3" is a volume, "m/s" a speed.
 _LENGTH: list[tuple[str, int | str]] = [
     ("m", 1), ("meter", 1), ("metre", 1), ("km", 1000), ("kilometer", 1000), ("kilometre", 1000), ("cm", "1/100"),
-    ("centimeter", "1/100"), ("centimetre", "1/100"), ("mm", "1/1000"), ("millimeter", "1/1000"), ("millimetre", "1/1000"),
+    ("centimeter", "1/100"), ("centimetre", "1/100"), ("mm", "1/1000"), ("millimeter", "1/1000"),
+    ("millimetre", "1/1000"),
     ("dm", "1/10"), ("decimeter", "1/10"), ("nm", "1/1000000000"), ("nanometer", "1/1000000000"), ("μm", "1/1000000"),
     ("micrometer", "1/1000000"), ("in", "0.0254"), ("inch", "0.0254"), ("inches", "0.0254"), ("ft", "0.3048"),
     ("foot", "0.3048"), ("feet", "0.3048"), ("yd", "0.9144"), ("yard", "0.9144"), ("mi", "1609.344"),
-    ("mile", "1609.344"), ("米", 1), ("厘米", "1/100"), ("千米", 1000), ("公里", 1000), ("毫米", "1/1000"), ("分米", "1/10"),
+    ("mile", "1609.344"), ("米", 1), ("厘米", "1/100"), ("千米", 1000), ("公里", 1000), ("毫米", "1/1000"), ("分米",
+    "1/10"),
 ]  # fmt: skip
 _MASS: list[tuple[str, int | str]] = [
     ("g", 1), ("gram", 1), ("kg", 1000), ("kilogram", 1000), ("kilo", 1000), ("mg", "1/1000"), ("milligram", "1/1000"),
@@ -46,7 +48,8 @@ _TIME: list[tuple[str, int | str]] = [
     ("分钟", 60), ("小时", 3600), ("天", 86400), ("日", 86400), ("周", 604800),
 ]  # fmt: skip
 _VOLUME: list[tuple[str, int | str]] = [
-    ("l", "1/1000"), ("L", "1/1000"), ("liter", "1/1000"), ("litre", "1/1000"), ("ml", "1/1000000"), ("mL", "1/1000000"),
+    ("l", "1/1000"), ("L", "1/1000"), ("liter", "1/1000"), ("litre", "1/1000"), ("ml", "1/1000000"), ("mL",
+    "1/1000000"),
     ("milliliter", "1/1000000"), ("millilitre", "1/1000000"), ("cc", "1/1000000"), ("cl", "1/100000"),
     ("gallon", "0.003785411784"), ("gal", "0.003785411784"), ("quart", "0.000946352946"), ("pint", "0.000473176473"),
     ("升", "1/1000"), ("毫升", "1/1000000"),

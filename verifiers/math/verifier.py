@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
 from turnwise.verifiers.base import Verifier
 from turnwise.verifiers.errors import Abstain, InvalidInput, VerifierTimeout
@@ -12,7 +12,7 @@ from turnwise.verifiers.math.answers import Answer, clean, mathematics, read_ans
 from turnwise.verifiers.math.characters import printable
 from turnwise.verifiers.math.compare import Comparison
 from turnwise.verifiers.math.extraction import Extraction, candidates, clauses, extract, last_number, last_sentences
-from turnwise.verifiers.math.policy import MathPolicy, OverBudget, Work
+from turnwise.verifiers.math.policy import MathPolicy, Work
 from turnwise.verifiers.math.scalars import Outcome
 from turnwise.verifiers.math.wording import HEDGES, plain
 from turnwise.verifiers.types import Sample, Verdict
@@ -24,10 +24,10 @@ _SPLITTABLE = re.compile(r"\d,\d{3}(?!\d)")
 class MathVerifier(Verifier):
     """Compares a mathematical answer with a reference answer.
 
-    Response and reference may each be a bare answer (plain text, LaTeX, Unicode) or a full response from which the answer
-    is extracted. The score is 1.0 or 0.0; what cannot be decided within the budget of work is undecided (NaN), with the
-    reason in `error` and the status "abstain" or "timeout". Nothing in either text is executed. Verdicts are deterministic,
-    and the same in any thread and under any load.
+    Response and reference may each be a bare answer (plain text, LaTeX, Unicode) or a full response from which the
+    answer is extracted. The score is 1.0 or 0.0; what cannot be decided within the budget of work is undecided (NaN),
+    with the reason in `error` and the status "abstain" or "timeout". Nothing in either text is executed. Verdicts are
+    deterministic, and the same in any thread and under any load.
 
     Args:
         policy: The conventions and limits; `MathPolicy()` by default.
@@ -45,7 +45,11 @@ class MathVerifier(Verifier):
         reference = str(sample.reference)
         if not reference.strip():
             return Verdict.undecided("the reference is empty", "error")
-        return self.judge(sample.text, reference)
+        try:
+            return self.judge(sample.text, reference)
+        except RecursionError:  # the caller's stack is deep: the budget on nesting fits into a stack of our own
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                return pool.submit(self.judge, sample.text, reference).result()
 
     def judge(self, response: str, reference: str) -> Verdict:
         """Returns the verdict on two texts."""
@@ -176,4 +180,4 @@ def _extraction_verdict(found: Extraction) -> Verdict:
     return Verdict(1.0, evidence=f"{found.method}: {printable(found.text)}")
 
 
-__all__ = ["Any", "MathVerifier", "OverBudget"]
+__all__ = ["MathVerifier"]

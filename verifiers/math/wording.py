@@ -10,18 +10,26 @@ _SYNONYMS = {
     "no": "no|nope|否|不是|不能|不可以",
     "true": "true|正确|对|对的|真|√",
     "false": "false|错误|错|不正确|不对|假",
-    "none": "none|no solution|no solutions|no real solution|no real solutions|no real root|no real roots|no roots|no root|no "
-    "such number|no such number exists|no such numbers|no such value|no such value exists|no such integer|no such integer "
-    "exists|no such integers|no such integers exist|no such x|no such function|no such function exists|no such numbers exist|"
-    "no such values|no such values exist|there is no solution|there are no solutions|there are no real solutions|no solution "
-    "exists|no solutions exist|empty set|the empty set|empty|null set|nothing|no values|no value|无解|无实数解|没有解|空集|不存在解|"
+    "none": "none|no solution|no solutions|no real solution|no real solutions|no real root|no real roots|"
+    "no roots|no root|no "
+    "such number|no such number exists|no such numbers|no such value|no such value exists|no such integer|"
+    "no such integer "
+    "exists|no such integers|no such integers exist|no such x|no such function|no such function exists|"
+    "no such numbers exist|"
+    "no such values|no such values exist|there is no solution|there are no solutions|"
+    "there are no real solutions|no solution "
+    "exists|no solutions exist|empty set|the empty set|empty|null set|nothing|no values|no value|无解|无实数解|没有解|"
+    "空集|不存在解|"
     "there is no such number|no integer solutions|no integer solution|has no solution|has no solutions|no x",
     "dne": "dne|does not exist|doesn't exist|do not exist|d.n.e|d.n.e.|the limit does not exist|limit does not exist|"
     "it does not exist|not exist|不存在|极限不存在|nonexistent|non-existent",
     "undefined": "undefined|not defined|is undefined|is not defined|undef|无意义|未定义|无定义",
-    "infinite": "infinitely many|infinitely many solutions|infinite solutions|infinite|infinite many|infinite number of "
-    "solutions|there are infinitely many solutions|there are infinitely many|an infinite number|无穷多|无数|无数个|无穷多个|无穷多解",
-    "reals": "all real numbers|all reals|any real number|all real number|real numbers|the real numbers|every real number|all "
+    "infinite": "infinitely many|infinitely many solutions|infinite solutions|infinite|infinite many|"
+    "infinite number of "
+    "solutions|there are infinitely many solutions|there are infinitely many|an infinite number|无穷多|无数|无数个|"
+    "无穷多个|无穷多解",
+    "reals": "all real numbers|all reals|any real number|all real number|real numbers|the real numbers|"
+    "every real number|all "
     "real values|all real x|全体实数|任意实数|实数集|reals",
     "noon": "noon|12 noon|midday",
     "midnight": "midnight",
@@ -45,7 +53,7 @@ def plain(text: str) -> str:
 
 
 def known_answer(text: str) -> str | None:
-    """Returns the name of an answer that words have for it ("none", "yes", ...), or None. `text` is as `plain` returns it."""
+    """Returns the name of an answer in words ("none", "yes", ...), or None; `text` is as `plain` returns it."""
     found = _KNOWN.get(text)
     if found is None and len(text) < 80:
         for key in ("none", "infinite", "dne"):
@@ -88,7 +96,8 @@ _TENS = dict(
     zip(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(20, 100, 10), strict=True)
 )
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
-_PARTS = {"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
+_PARTS = {"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6,
+"seventh": 7, "eighth": 8,
           "ninth": 9, "tenth": 10, "hundredth": 100}  # fmt: skip
 _ORDINALS = {
     "first": 1,
@@ -224,7 +233,8 @@ NEUTRAL_NOUNS = frozenset(
     ]
 )
 HEDGES = re.compile(
-    r"\b(?:maybe|perhaps|possibly|probably|might|may be|could|either|not sure|unsure|alternatively|guess|or else)\b|可能|也许|或许",
+    r"\b(?:maybe|perhaps|possibly|probably|might|may be|could|either|not sure|unsure|alternatively|guess|or else)\b"
+    r"|可能|也许|或许",
     re.I,
 )
 HEDGE_WORDS = re.compile(r"\b(?:maybe|perhaps|possibly|probably|either|even|else|also)\b|可能是?|也许是?", re.I)
@@ -240,7 +250,7 @@ _BOUNDS = [
 
 
 def bound_in_words(text: str) -> str | None:
-    """Returns "at least 5" as `\\ge 5`, and so on; None if no such phrase begins the text."""
+    r"""Returns "at least 5" as `\ge 5`, and so on; None if no such phrase begins the text."""
     for pattern, operator in _BOUNDS:
         match = pattern.match(text)
         if match:

@@ -1,7 +1,8 @@
 """A process of its own for sympy, killable, shared by all threads.
 
-It starts with the first question, in a fresh interpreter (never a fork of a process with threads and devices), and is used
-again after that. The deadline is processor time of the worker, from when it began with the question, so that a loaded
+It starts with the first question, in a fresh interpreter (never a fork of a process with threads and devices), and is
+used again after that. The deadline is processor time of the worker, from when it began with the question,
+so that a loaded
 machine does not turn into time-outs. The worker stops itself where Python code runs; if it is stuck in C code it is
 killed after a multiple of the deadline on the wall clock, and the next question starts another.
 """
@@ -79,6 +80,7 @@ class Worker:
         process = self._process
         if process is not None and self._owner == os.getpid() and process.poll() is None:
             return process
+        self._kill()
         # After a fork the pipe belongs to the parent: the child starts a worker of its own.
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         process = subprocess.Popen(
