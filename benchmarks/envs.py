@@ -5,8 +5,8 @@
 
 Both sides run in processes of their own that stay up for the whole run. The parent has them play the cases in turn,
 again and again, so that a busy moment of the machine hits both; the table shows medians. Ours go through
-`gymnasium.make` with its default wrappers. All play the same policy, random well-formed actions, in whole episodes. Without
-`--gem` its columns say why they are empty. Writes benchmarks/results/envs.md and envs.json.
+`gymnasium.make` with its default wrappers. All play the same policy, random well-formed actions, in whole episodes.
+Without `--gem` its columns say why they are empty. Writes benchmarks/results/envs.md and envs.json.
 """
 
 from __future__ import annotations

@@ -107,6 +107,7 @@ class TurnEnv(gym.Env[str, str]):
         self.turn = 0
         self.turn_limit = 0
         self.history: list[str] = []
+        self._level_name = self.difficulty
         self._index = -1
         self._running = False
         self._observation = ""
@@ -213,7 +214,7 @@ class TurnEnv(gym.Env[str, str]):
         super().reset(seed=seed)
         self._index = 0 if seed is not None else self._index + 1
         difficulty, split = self._take_options(options)
-        self.level = self.levels[difficulty]
+        self._level_name, self.level = difficulty, self.levels[difficulty]
         identity = self._begin_stream(difficulty, split)
         self.task, content = self._draw_task(self.level, split)
         self.turn = 0
@@ -287,7 +288,8 @@ class TurnEnv(gym.Env[str, str]):
         """Returns the current moment of the episode as text, or None without a render mode."""
         if self.render_mode is None:
             return None
-        lines = [f"{type(self).__name__}-v{self.version}, {self.difficulty}: turn {self.turn} of {self.turn_limit}"]
+        title = f"{type(self).__name__}-v{self.version}, {self._level_name}"
+        lines = [f"{title}: turn {self.turn} of {self.turn_limit}"]
         if self.history:
             lines.append(f"> {self.history[-1]}")
         return "\n".join([*lines, self._observation])

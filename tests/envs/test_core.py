@@ -368,6 +368,8 @@ def test_render_shows_the_moment_as_text_and_nothing_without_a_mode() -> None:
     text = env.render()
     assert text is not None
     assert text.startswith("AddUp-v0, short: turn 1 of 4\n> 7\nTotal 7, die ")
+    env.reset(seed=0, options={"difficulty": "long"})
+    assert str(env.render()).startswith("AddUp-v0, long: turn 0 of 9\nReach ")
     silent = AddUp()
     silent.reset(seed=0)
     assert silent.render() is None
