@@ -1,4 +1,5 @@
 import asyncio
+import random
 import threading
 
 import pytest
@@ -290,3 +291,70 @@ def test_more_ends_than_beginnings_are_refused():
     with pytest.raises(InvalidInput, match="more ended than began"):
         batcher.expect(-3)
     assert batcher.active == 2
+
+
+@pytest.mark.parametrize("max_wait", [None, 0.001])
+def test_any_mixture_of_slow_failing_and_cancelled_episodes_comes_to_its_end(max_wait):
+    recorder = Recorder(batch_size=5)
+    rng = random.Random(0)
+
+    async def episode(batcher, name):
+        answers = []
+        try:
+            for turn in range(rng.randrange(1, 6)):
+                for _ in range(rng.randrange(4)):
+                    await asyncio.sleep(0)
+                if rng.random() < 0.1:
+                    raise ZeroDivisionError
+                answers.append((turn, await batcher.submit(Request(f"{name}{turn}"))))
+        finally:
+            batcher.expect(-1)
+        return answers
+
+    async def main():
+        batcher = recorder.batcher(max_wait=max_wait)
+        batcher.expect(60)
+        tasks = [asyncio.create_task(episode(batcher, f"e{number}t")) for number in range(60)]
+        for task in rng.sample(tasks, 8):
+            await asyncio.sleep(0.001)
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        await batcher.aclose()
+        return batcher, results
+
+    batcher, results = run(main)
+    assert batcher.active == 0
+    finished = [(number, answers) for number, answers in enumerate(results) if isinstance(answers, list)]
+    assert len(finished) > 20
+    for number, answers in finished:
+        assert answers == [(turn, f"E{number}T{turn}") for turn in range(len(answers))]
+    kinds = {type(result) for result in results}
+    assert kinds <= {list, ZeroDivisionError, asyncio.CancelledError}
+
+
+def test_an_event_loop_that_ends_in_the_middle_of_a_batch_leaves_a_usable_batcher():
+    recorder = Recorder()
+    began, ended = threading.Event(), threading.Event()
+
+    def compute(requests, stopped):
+        if requests[0].name == "a":
+            began.set()
+            assert stopped.wait(10)
+            ended.set()
+            raise EngineError("stopped")
+        return recorder.compute(requests, stopped)
+
+    batcher = Batcher(recorder.plan, compute, full=10)
+
+    async def leave():
+        task = asyncio.create_task(batcher.submit(Request("a")))
+        assert await asyncio.to_thread(began.wait, 10)
+        return task  # never awaited: the event loop cancels it
+
+    async def use():
+        assert await batcher.submit(Request("b")) == "B"
+        await batcher.aclose()
+
+    assert run(leave).cancelled()
+    assert ended.wait(10)
+    run(use)

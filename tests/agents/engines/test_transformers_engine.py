@@ -437,3 +437,12 @@ def test_the_end_of_a_turn_ends_an_action_also_where_only_the_chat_template_name
     model.load_state_dict(parrot.state_dict())
     model.generation_config.eos_token_id = tokenizer.pad_token_id  # as base models do
     assert complete(TransformersEngine(model, tokenizer), [asks["one"]], GREEDY)[0].text == "1"
+
+
+@pytest.mark.gpu
+def test_on_cuda_the_tokens_are_those_of_the_cpu(parrot, tokenizer, asks, answers):
+    model = make_model(tokenizer, layers=2, width=64, heads=4, kv_heads=2, context_length=256)
+    model.load_state_dict(parrot.state_dict())
+    engine = TransformersEngine(model, tokenizer, device="cuda", autocast=True)
+    completions = complete(engine, list(asks.values()), GREEDY)
+    assert [completion.text for completion in completions] == list(answers.values())
