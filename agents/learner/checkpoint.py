@@ -20,8 +20,7 @@ import json
 import logging
 import platform
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from turnwise.agents.errors import CheckpointError, InvalidInput
 from turnwise.agents.learner import atomic, random_state
 from turnwise.agents.learner.learner import Learner
 from turnwise.agents.learner.random_state import Generators
+from turnwise.agents.quiet import without_progress_bars
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Checkpoints:
         serial = max((_serial(path) for path in self._finished()), default=0) + 1
         final = self.directory / f"{serial:06d}-step{step}"
         with atomic.new_directory(final) as draft:
-            with _quiet():
+            with without_progress_bars():
                 learner.model.save_pretrained(draft / "model")
                 if tokenizer is not None:
                     tokenizer.save_pretrained(draft / "model")
@@ -244,7 +244,7 @@ def _load_weights(model: Any, folder: Path) -> None:
     wide = any(parameter.dtype == torch.float64 for parameter in model.parameters())
     dtype = torch.float64 if wide else torch.float32
     try:
-        with _quiet():
+        with without_progress_bars():
             saved, info = type(model).from_pretrained(
                 folder, dtype=dtype, local_files_only=True, output_loading_info=True
             )
@@ -262,19 +262,6 @@ def _load_weights(model: Any, folder: Path) -> None:
         )
     for name, value in ours.items():
         value.copy_(theirs[name])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps transformers from drawing progress bars."""
-    bars = transformers.utils.logging
-    shown = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            bars.enable_progress_bar()
 
 
 def _check_plain(value: Any, where: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeAlias, get_args
 
 from turnwise.agents.errors import ConfigError
 from turnwise.agents.losses.base import PolicyLoss
@@ -15,7 +15,11 @@ from turnwise.agents.losses.dr_grpo import DrGRPO
 from turnwise.agents.losses.gspo import GSPO
 from turnwise.agents.losses.ppo import PPOClip
 
-LOSSES: dict[str, type[PolicyLoss]] = {loss.name: loss for loss in (PPOClip, DAPO, DrGRPO, GSPO, CISPO)}
+AnyLoss: TypeAlias = PPOClip | DAPO | DrGRPO | GSPO | CISPO
+"""Any one of them: the type of a configuration's field, whose `name` chooses."""
+
+LOSSES: dict[str, type[PolicyLoss]] = {loss.name: loss for loss in get_args(AnyLoss)}
+"""Every policy loss by the name that a configuration gives it."""
 
 
 def make(name: str, **hyper: Any) -> PolicyLoss:
