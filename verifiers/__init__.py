@@ -21,6 +21,8 @@ from turnwise.verifiers.compose import (
     Transform,
     WeightedSum,
 )
+from turnwise.verifiers.cosine_length import CosineLength
+from turnwise.verifiers.date_match import DateMatch
 from turnwise.verifiers.errors import (
     Abstain,
     InvalidInput,
@@ -31,10 +33,16 @@ from turnwise.verifiers.errors import (
 )
 from turnwise.verifiers.exact_match import ExactMatch
 from turnwise.verifiers.json_schema import JSONSchema
+from turnwise.verifiers.list_match import ListMatch
 from turnwise.verifiers.math import MathPolicy, MathVerifier
+from turnwise.verifiers.multiple_choice import MultipleChoice
 from turnwise.verifiers.numeric_match import NumericMatch
+from turnwise.verifiers.overlong import Overlong
 from turnwise.verifiers.regex import Regex
+from turnwise.verifiers.relative_length import DecoupledLength, LengthPenalty
+from turnwise.verifiers.repetition import Repetition
 from turnwise.verifiers.tagged_format import TaggedFormat
+from turnwise.verifiers.token_f1 import TokenF1
 from turnwise.verifiers.types import Message, Sample, Status, Verdict
 from turnwise.verifiers.within import Within
 
@@ -44,6 +52,9 @@ __all__ = [
     "Clip",
     "Composition",
     "Constraint",
+    "CosineLength",
+    "DateMatch",
+    "DecoupledLength",
     "Delta",
     "Ensemble",
     "ExactMatch",
@@ -52,23 +63,29 @@ __all__ = [
     "Gate",
     "InvalidInput",
     "JSONSchema",
+    "LengthPenalty",
     "LinearRamp",
+    "ListMatch",
     "MathPolicy",
     "MathVerifier",
     "Maximum",
     "Message",
     "Minimum",
     "MissingExtra",
+    "MultipleChoice",
     "Noise",
     "NumericMatch",
+    "Overlong",
     "Potential",
     "Product",
     "Regex",
+    "Repetition",
     "Sample",
     "Schedule",
     "Status",
     "TaggedFormat",
     "Threshold",
+    "TokenF1",
     "Transform",
     "TurnwiseError",
     "Verdict",
