@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from turnwise.agents.engines import kv
 from turnwise.agents.engines.base import Sampling
-from turnwise.agents.engines.prefixes import Block, Prefix, PrefixStore, fill
+from turnwise.agents.engines.cached_model import CachedModel
+from turnwise.agents.engines.kv import buffers_of
+from turnwise.agents.engines.prefill import Prompt, prefill
+from turnwise.agents.engines.prefixes import Block, PrefixStore
 from turnwise.agents.engines.sampling import RowSettings, Uniforms, draw
 from turnwise.agents.engines.stopping import StopStrings
-from turnwise.agents.errors import EngineError, InvalidInput
+from turnwise.agents.errors import EngineError
 
-PREFILL_TOKENS = 16384
-"""The most tokens, padding included, of one forward pass over prompts."""
 ROOM = 64
 """The most tokens that a cache has room for before it grows."""
 COMPACT_AFTER = 4
@@ -63,23 +61,6 @@ class Generated:
 
 
 @dataclass(slots=True, eq=False)
-class _Prompt:
-    """A prompt that one or more requests of a batch share."""
-
-    ids: NDArray[np.int64]
-    prefix: Prefix | None
-    requests: list[int] = field(default_factory=list)
-
-    @property
-    def known(self) -> int:
-        return 0 if self.prefix is None else len(self.prefix.ids)
-
-    @property
-    def fresh(self) -> int:
-        return len(self.ids) - self.known
-
-
-@dataclass(slots=True, eq=False)
 class _Rows:
     """The rows of a batch that are being decoded; they shrink as requests finish.
 
@@ -108,37 +89,20 @@ class Decoder:
     """Decodes batches with one model.
 
     Args:
-        model: A causal language model of transformers.
+        model: The model.
         end_tokens: Tokens that end an action.
-        autocast: Whether matrix products are computed in bfloat16, whatever the weights' precision.
         reuse: Whether keys and values are kept for a conversation's next turn.
 
-    Raises:
-        InvalidInput: The model does not return keys and values.
+    Attributes:
+        model: The model.
+        ends: Which tokens end an action; bool [vocabulary].
+        store: What is kept for next turns; None where nothing is.
     """
 
-    def __init__(self, model: Any, end_tokens: Sequence[int], *, autocast: bool = False, reuse: bool = True) -> None:
+    def __init__(self, model: CachedModel, end_tokens: Sequence[int], *, reuse: bool = True) -> None:
         self.model = model
-        head = model.get_output_embeddings()
-        self.vocabulary = int(head.weight.shape[0] if head is not None else model.config.vocab_size)
-        """How many tokens the model has."""
-        self._ends = np.isin(np.arange(self.vocabulary), list(end_tokens))
-        self._autocast = autocast
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model  # adapters hide the signature
-        accepted = inspect.signature(inner.forward).parameters
-        if "past_key_values" not in accepted:
-            raise InvalidInput(
-                f"{type(model).__name__} takes no past_key_values; the engine needs a cache to decode with"
-            )
-        self._takes_positions = "position_ids" in accepted
-        self._takes_logits_to_keep = "logits_to_keep" in accepted
-        self.buffered = kv.only_full_attention(model.config)
-        """Whether the cache lives in buffers of ours."""
-        self._shapes: dict[tuple[torch.dtype, torch.device], kv.Shapes] = {}
-        self.pool = kv.Pool()
-        """Memory for keys and values."""
-        self.store = PrefixStore(self.pool) if reuse and self.buffered else None
-        """What is kept for the next turns; None where nothing is."""
+        self.ends = np.isin(np.arange(model.vocabulary), list(end_tokens))
+        self.store = PrefixStore(model.pool) if reuse and model.buffered else None
 
     def run(
         self, requests: Sequence[Request], stops: Sequence[StopStrings | None], stopped: threading.Event
@@ -153,180 +117,53 @@ class Decoder:
         Raises:
             EngineError: `stopped` was set, or the model's logits are not finite numbers.
         """
-        device = self.model.device
-        with (
-            _evaluating(self.model),
-            torch.no_grad(),
-            torch.autocast(device.type, torch.bfloat16, enabled=self._autocast),
-        ):
-            prompts = self._prompts(requests)
-            rows = self._prefill(requests, prompts)
-            return _Decoding(self, requests, stops, prompts, rows).run(stopped)
+        with self.model.computing():
+            return _Decoding(self, requests, stops).run(stopped)
 
     def clear(self) -> None:
         """Forgets what is kept for next turns, and frees the memory."""
         if self.store is not None:
             self.store.clear()
-        self.pool.clear()
-
-    def forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
-    ) -> tuple[torch.Tensor, Any]:
-        """Computes the next token's logits.
-
-        Args:
-            ids: New tokens; int64 [rows, tokens].
-            mask: 1 where a column, the new ones included, holds a token; int64 [rows, columns].
-            positions: Of the new tokens; int64 [rows, tokens].
-            cache: Keys and values of the columns before; None for a fresh cache of the model's own kind.
-
-        Returns:
-            Logits, float [rows, vocabulary], and the cache with the new tokens.
-        """
-        options: dict[str, Any] = {"past_key_values": cache} if cache is not None else {}
-        if self._takes_positions:
-            options["position_ids"] = positions
-        if self._takes_logits_to_keep:
-            options["logits_to_keep"] = 1
-        output = self.model(input_ids=ids, attention_mask=mask, use_cache=True, **options)
-        return output.logits[:, -1], output.past_key_values
-
-    def _prompts(self, requests: Sequence[Request]) -> list[_Prompt]:
-        """Returns the different prompts of a batch, each with what is known of it, those with most to compute first."""
-        prompts: dict[bytes | int, _Prompt] = {}
-        for index, request in enumerate(requests):
-            key = request.prompt.tobytes() if self.buffered else index
-            if key not in prompts:
-                prefix = self.store.find(request.prompt) if self.store is not None else None
-                prompts[key] = _Prompt(request.prompt, prefix)
-            prompts[key].requests.append(index)
-        return sorted(prompts.values(), key=lambda prompt: -prompt.fresh)
-
-    def _prefill(self, requests: Sequence[Request], prompts: Sequence[_Prompt]) -> _Rows:
-        """Computes the prompts, in groups that have about as much to compute, each in its rows of one cache."""
-        order = [index for prompt in prompts for index in prompt.requests]
-        longest = max(request.budget for request in requests)
-        device = self.model.device
-        if self.buffered:
-            groups = _groups(prompts)
-            columns = max(_columns(group) for group in groups)
-            buffers = self._model_shapes().allocate(len(order), columns + min(longest, ROOM), self.pool)
-            logits, masks = self._prefill_groups(groups, buffers, columns)
-            cache = kv.cache_of(buffers, columns)
-        else:
-            columns = _columns(prompts)
-            logits, cache, masks = self._forward_prompts(prompts, np.zeros((len(prompts), 0), bool), None)
-        mask = torch.zeros((len(order), columns + longest), dtype=torch.int64, device=device)
-        mask[:, :columns] = torch.as_tensor(masks, device=device)
-        return _Rows(
-            requests=np.array(order),
-            cache=cache,
-            mask=mask,
-            columns=columns,
-            position=torch.tensor([len(requests[index].prompt) for index in order], device=device),
-            logits=logits,
-            settings=RowSettings.of([requests[index].sampling for index in order], self.vocabulary, device),
-            alive=np.ones(len(order), bool),
-        )
-
-    def _prefill_groups(
-        self, groups: Sequence[Sequence[_Prompt]], buffers: list[kv.Buffers], columns: int
-    ) -> tuple[torch.Tensor, NDArray[np.bool_]]:
-        """Computes groups of prompts into their rows of the buffers, aligned at column `columns`.
-
-        Returns:
-            Next-token logits, float [rows, vocabulary], and which columns are filled; bool [rows, columns].
-        """
-        logits, masks, first = [], [], 0
-        for group in groups:
-            width = _columns(group)
-            copies = [place for place, prompt in enumerate(group) for _ in prompt.requests]
-            rows = slice(first, first + len(copies))
-            mine = kv.view(buffers, rows, slice(columns - width, columns))
-            shared = len(copies) > len(group)
-            work = self._model_shapes().allocate(len(group), width, self.pool) if shared else mine
-            known = fill(work, [prompt.prefix for prompt in group])
-            group_logits, _, mask = self._forward_prompts(group, known, kv.cache_of(work, known.shape[1]))
-            if shared:
-                index = torch.tensor(copies, device=group_logits.device)
-                group_logits = group_logits[index]
-                kv.copy_rows(work, index, mine)
-                self.pool.give(work)
-            kv.zero(kv.view(buffers, rows, slice(0, columns - width)))
-            logits.append(group_logits)
-            masks.append(np.pad(mask[copies], ((0, 0), (columns - width, 0))))
-            first += len(copies)
-        return torch.cat(logits), np.concatenate(masks)
-
-    def _forward_prompts(
-        self, prompts: Sequence[_Prompt], known: NDArray[np.bool_], cache: Any
-    ) -> tuple[torch.Tensor, Any, NDArray[np.bool_]]:
-        """Computes what is not known of prompts yet, padded on the left to one length.
-
-        Args:
-            prompts: The prompts.
-            known: Which columns of the cache are filled; bool [prompts, columns].
-            cache: Keys and values of these; None for a fresh cache.
-
-        Returns:
-            Next-token logits, float [prompts, vocabulary], the cache, and which of its columns are filled.
-        """
-        width = max(prompt.fresh for prompt in prompts)
-        ids = np.zeros((len(prompts), width), np.int64)
-        positions = np.zeros((len(prompts), width), np.int64)
-        fresh = np.zeros((len(prompts), width), bool)
-        for row, prompt in enumerate(prompts):
-            ids[row, width - prompt.fresh :] = prompt.ids[prompt.known :]
-            positions[row, width - prompt.fresh :] = np.arange(prompt.known, len(prompt.ids))
-            fresh[row, width - prompt.fresh :] = True
-        mask = np.concatenate((known, fresh), axis=1)
-        device = self.model.device
-        logits, cache = self.forward(
-            torch.as_tensor(ids, device=device),
-            torch.as_tensor(mask.astype(np.int64), device=device),
-            torch.as_tensor(positions, device=device),
-            cache,
-        )
-        return logits, cache, mask
-
-    def _model_shapes(self) -> kv.Shapes:
-        """Returns the shapes of the model's keys and values, which a single token tells."""
-        key = (self.model.dtype, self.model.device)
-        if key not in self._shapes:
-            one = torch.zeros((1, 1), dtype=torch.int64, device=self.model.device)
-            self._shapes[key] = kv.Shapes.of(self.forward(one, one + 1, one, None)[1])
-        return self._shapes[key]
+        self.model.pool.clear()
 
 
 class _Decoding:
     """One batch on its way from its prompts to its last token."""
 
-    def __init__(
-        self,
-        decoder: Decoder,
-        requests: Sequence[Request],
-        stops: Sequence[StopStrings | None],
-        prompts: Sequence[_Prompt],
-        rows: _Rows,
-    ) -> None:
+    def __init__(self, decoder: Decoder, requests: Sequence[Request], stops: Sequence[StopStrings | None]) -> None:
         self.decoder = decoder
         self.requests = requests
-        self.stops = stops
-        self.rows = rows
+        self.prompts = _prompts(decoder, requests)
+        self.prefixes = {index: prompt.prefix for prompt in self.prompts for index in prompt.requests}
         self.uniforms = Uniforms([request.seed for request in requests])
         self.budgets = np.array([request.budget for request in requests])
-        self.prefixes: list[Prefix | None] = [None] * len(requests)
-        for prompt in prompts:
-            for index in prompt.requests:
-                self.prefixes[index] = prompt.prefix
         self.ids = np.zeros((len(requests), int(self.budgets.max())), np.int64)
         self.logprobs = np.zeros(self.ids.shape, np.float32)
         self.counts = np.zeros(len(requests), np.int64)
         self.ended = np.zeros(len(requests), bool)
-        self.by_stops: dict[int, tuple[StopStrings, NDArray[np.bool_]]] = {}
-        for stop in stops:
-            if stop is not None and id(stop) not in self.by_stops:
-                self.by_stops[id(stop)] = (stop, np.array([other is stop for other in stops]))
+        # Each set of stop strings, with the requests that it is of.
+        self.stops = [(stop, np.array([other is stop for other in stops])) for stop in set(stops) if stop is not None]
+        self.rows = self._begin()
+
+    def _begin(self) -> _Rows:
+        """Computes the prompts."""
+        model, longest = self.decoder.model, int(self.budgets.max())
+        order = [index for prompt in self.prompts for index in prompt.requests]
+        logits, cache, filled = prefill(model, self.prompts, room=min(longest, ROOM))
+        columns = filled.shape[1]
+        mask = torch.zeros((len(order), columns + longest), dtype=torch.int64, device=model.device)
+        mask[:, :columns] = torch.as_tensor(filled, device=model.device)
+        requests = [self.requests[index] for index in order]
+        return _Rows(
+            requests=np.array(order),
+            cache=cache,
+            mask=mask,
+            columns=columns,
+            position=torch.tensor([len(request.prompt) for request in requests], device=model.device),
+            logits=logits,
+            settings=RowSettings.of([request.sampling for request in requests], model.vocabulary, model.device),
+            alive=np.ones(len(order), bool),
+        )
 
     def run(self, stopped: threading.Event) -> list[Generated]:
         """Samples token after token until every request has finished."""
@@ -342,11 +179,12 @@ class _Decoding:
             if wasted >= COMPACT_AFTER * len(self.rows.alive):
                 tokens, wasted = tokens[self._drop_finished()], 0
             self._advance(tokens)
+        generated = [self._generated(index) for index in range(len(self.requests))]
         if self.decoder.store is not None:
             self._keep(Block.of(self.rows.cache, self._filled()), self.rows.requests)
-        elif self.decoder.buffered:
-            self.decoder.pool.give(kv.buffers_of(self.rows.cache))
-        return [self._generated(index) for index in range(len(self.requests))]
+        elif self.decoder.model.buffered:
+            self.decoder.model.pool.give(buffers_of(self.rows.cache))
+        return generated
 
     def _sample(self, step: int) -> torch.Tensor:
         """Draws a token per row and records those of living rows; returns all, int64 [rows]."""
@@ -356,8 +194,8 @@ class _Decoding:
         self.ids[living, step] = drawn[rows.alive]
         self.logprobs[living, step] = logprobs.cpu().numpy()[rows.alive]
         self.counts[living] = step + 1
-        ended = self.decoder._ends[drawn]
-        for stop, mine in self.by_stops.values():
+        ended = self.decoder.ends[drawn]
+        for stop, mine in self.stops:
             for row in np.flatnonzero(rows.alive & ~ended & mine[rows.requests] & stop.candidates[drawn]):
                 ended[row] = stop.ended(self.ids[rows.requests[row], : step + 1])
         self.ended[rows.requests[rows.alive & ended]] = True
@@ -370,7 +208,7 @@ class _Decoding:
         alive = torch.as_tensor(rows.alive, device=tokens.device)
         rows.mask[:, rows.columns] = alive
         rows.columns += 1
-        rows.logits, rows.cache = self.decoder.forward(
+        rows.logits, rows.cache = self.decoder.model.forward(
             tokens[:, None], rows.mask[:, : rows.columns], rows.position[:, None], rows.cache
         )
         rows.position += alive
@@ -419,30 +257,13 @@ class _Decoding:
         )
 
 
-def _columns(prompts: Sequence[_Prompt]) -> int:
-    """How many columns prompts take: what is known of them and what is not, each padded to one length."""
-    return max(prompt.known for prompt in prompts) + max(prompt.fresh for prompt in prompts)
-
-
-def _groups(prompts: Sequence[_Prompt]) -> list[list[_Prompt]]:
-    """Cuts prompts, those with most to compute first, where padding would double the work or a pass grow too large."""
-    groups: list[list[_Prompt]] = []
-    for prompt in prompts:
-        group = groups[-1] if groups else []
-        widest = group[0].fresh if group else 0
-        if not group or 2 * prompt.fresh < widest or (len(group) + 1) * widest > PREFILL_TOKENS:
-            groups.append([])
-        groups[-1].append(prompt)
-    return groups
-
-
-@contextlib.contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
-    """Puts a model into eval mode, and each of its modules back as it was: some may be frozen on purpose."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
+def _prompts(decoder: Decoder, requests: Sequence[Request]) -> list[Prompt]:
+    """Returns the different prompts of a batch, each with what is known of it, those with most to compute first."""
+    prompts: dict[bytes | int, Prompt] = {}
+    for index, request in enumerate(requests):
+        key = request.prompt.tobytes() if decoder.model.buffered else index
+        if key not in prompts:
+            prefix = decoder.store.find(request.prompt) if decoder.store is not None else None
+            prompts[key] = Prompt(request.prompt, prefix)
+        prompts[key].requests.append(index)
+    return sorted(prompts.values(), key=lambda prompt: -prompt.fresh)

@@ -12,6 +12,7 @@ import torch
 
 from turnwise.agents.engines.base import Completion, Engine, Sampling
 from turnwise.agents.engines.batching import Batcher
+from turnwise.agents.engines.cached_model import CachedModel
 from turnwise.agents.engines.decoding import Decoder, Generated, Request
 from turnwise.agents.engines.stopping import StopStrings, decode
 from turnwise.agents.errors import EngineError, InvalidInput, PromptTooLong
@@ -74,7 +75,8 @@ class TransformersEngine(Engine):
         self.max_batch_size = max_batch_size
         self.max_batch_tokens = max_batch_tokens
         self._context_length = _context_length(model, tokenizer, context_length)
-        self._decoder = Decoder(self.model, end_tokens(self.model, tokenizer), autocast=autocast, reuse=reuse)
+        cached = CachedModel(self.model, autocast=autocast)
+        self._decoder = Decoder(cached, end_tokens(self.model, tokenizer), reuse=reuse)
         self._batcher: Batcher[Request, Completion] = Batcher(
             self._plan, self._compute, full=max_batch_size, max_wait=max_wait
         )
@@ -166,9 +168,9 @@ class TransformersEngine(Engine):
         if prompt.ndim != 1 or not len(prompt):
             raise InvalidInput("a prompt must be a flat sequence of at least one token id")
         # An unknown id would be an error deep inside the model, and on CUDA one that ends the process.
-        if prompt.min() < 0 or prompt.max() >= self._decoder.vocabulary:
-            unknown = prompt[(prompt < 0) | (prompt >= self._decoder.vocabulary)][0]
-            raise InvalidInput(f"token id {int(unknown)} is not among the model's {self._decoder.vocabulary}")
+        if prompt.min() < 0 or prompt.max() >= self._decoder.model.vocabulary:
+            unknown = prompt[(prompt < 0) | (prompt >= self._decoder.model.vocabulary)][0]
+            raise InvalidInput(f"token id {int(unknown)} is not among the model's {self._decoder.model.vocabulary}")
         if seed < 0:
             raise InvalidInput(f"seed={seed!r} must not be negative")
         room = self.context_length - len(prompt)
@@ -239,7 +241,7 @@ class TransformersEngine(Engine):
         if not stop:
             return None
         if stop not in self._stops:
-            self._stops[stop] = StopStrings(self.tokenizer, stop, self._decoder.vocabulary)
+            self._stops[stop] = StopStrings(self.tokenizer, stop, self._decoder.model.vocabulary)
         return self._stops[stop]
 
     def _completion(self, generated: Generated, batch_size: int) -> Completion:

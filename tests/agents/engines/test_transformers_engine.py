@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
 
-from turnwise.agents.engines import Sampling, TransformersEngine, decoding
+from turnwise.agents.engines import Sampling, TransformersEngine, cached_model, decoding
 from turnwise.agents.engines.stopping import decode
 from turnwise.agents.errors import EngineError, InvalidInput, PromptTooLong
 from turnwise.agents.tokens.tiny import make_model
@@ -144,13 +144,13 @@ def test_a_stop_string_ends_the_action_and_stays_in_it(parrot, tokenizer, asks, 
 
 def test_long_rows_do_not_carry_finished_ones_along(parrot, tokenizer, asks, monkeypatch):
     sizes = []
-    forward = decoding.Decoder.forward
+    forward = cached_model.CachedModel.forward
 
     def counted(self, ids, mask, positions, cache):
         sizes.append(len(ids))
         return forward(self, ids, mask, positions, cache)
 
-    monkeypatch.setattr(decoding.Decoder, "forward", counted)
+    monkeypatch.setattr(cached_model.CachedModel, "forward", counted)
     prompts = [asks["one"]] * 15 + [asks["nine"]]
     completions = complete(TransformersEngine(parrot, tokenizer), prompts, GREEDY)
     assert [completion.text for completion in completions] == ["1"] * 15 + ["1 2 3 4 5 6 7 8 9"]
@@ -446,3 +446,33 @@ def test_on_cuda_the_tokens_are_those_of_the_cpu(parrot, tokenizer, asks, answer
     engine = TransformersEngine(model, tokenizer, device="cuda", autocast=True)
     completions = complete(engine, list(asks.values()), GREEDY)
     assert [completion.text for completion in completions] == list(answers.values())
+
+
+def test_short_prompts_are_not_padded_to_long_ones(stranger, tokenizer, monkeypatch):
+    passes = []
+    forward = cached_model.CachedModel.forward
+
+    def counted(self, ids, mask, positions, cache):
+        passes.append(ids.shape)
+        return forward(self, ids, mask, positions, cache)
+
+    monkeypatch.setattr(cached_model.CachedModel, "forward", counted)
+    rng = np.random.default_rng(0)
+    prompts = [rng.integers(3, 300, size=size).tolist() for size in (200, 5, 150, 9, 60, 5)]
+    prompts.append(prompts[1])
+    completions = complete(TransformersEngine(stranger, tokenizer), prompts, Sampling(max_tokens=12))
+    assert [tuple(shape) for shape in passes if shape[1] > 1] == [(2, 200), (1, 60), (3, 9)]
+    for prompt, completion in zip(prompts, completions, strict=True):
+        slow = slow_logprobs(stranger, prompt, completion.ids.tolist())
+        np.testing.assert_allclose(completion.logprobs, slow, atol=2e-5)
+    assert completions[1].ids.tolist() != completions[6].ids.tolist()
+
+
+def test_a_pass_over_many_prompts_is_cut(stranger, tokenizer, monkeypatch):
+    monkeypatch.setattr("turnwise.agents.engines.prefill.PASS_TOKENS", 50)
+    prompts = [[4 + number] * 20 for number in range(5)]
+    for prompt, completion in zip(
+        prompts, complete(TransformersEngine(stranger, tokenizer), prompts, Sampling(max_tokens=5)), strict=True
+    ):
+        slow = slow_logprobs(stranger, prompt, completion.ids.tolist())
+        np.testing.assert_allclose(completion.logprobs, slow, atol=2e-5)
