@@ -86,7 +86,9 @@ class SearchWorker:
     def __init__(self) -> None:
         script = Path(__file__).with_name("search_worker.py")
         command = [sys.executable, "-I", "-S", str(script)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # In a session of its own, so that Ctrl-C at the terminal stops the caller and not, noisily, its workers; these
+        # end when the caller's end of the pipe closes.
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
         """Returns the worker's reply; see `guarded_search` for what is raised. After an exception, `end` the worker."""

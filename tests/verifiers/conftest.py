@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# Property tests ask whether, not how fast: a busy machine must not fail them.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 MEGABYTE = 1_000_000
 MUCH = 250_000  # enough to turn a quadratic parser into minutes, and to keep the tests of linear ones short
