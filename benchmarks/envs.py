@@ -291,7 +291,7 @@ def table(results: dict[tuple[str, str], dict[str, float]], reason: str) -> list
                 cells += [reason if name in peers else "-", "-"]
             else:
                 ratio = theirs[key] / ours[key] if smaller_is_better else ours[key] / theirs[key]
-                cells += [f"{theirs[key]:,.0f}", f"{ratio:.2g}x"]
+                cells += [f"{theirs[key]:,.0f}", f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.2g}x"]
             rows.append("| " + " | ".join(cells) + " |")
     return rows
 

@@ -23,7 +23,7 @@ def test_layouts_suit_their_level(name: str) -> None:
         assert len(room.grid) == level.size
         lengths = room.distances[layout.starts]
         assert level.shortest <= lengths.min() <= lengths.max() <= level.longest
-        assert 8 <= len(lengths) <= 1024
+        assert 1 <= len(lengths) <= 1024
         for index in layout.starts[:50].tolist():
             boxes, player = room.position(index)
             assert not room.targets.intersection(boxes)
