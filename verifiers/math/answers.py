@@ -72,6 +72,10 @@ _INTEGER_CLAUSE = re.compile(
     r"integers?)\s*\)?$"
 )
 _FIRST_WORD = re.compile(r"(yes|no|true|false)\s?[,.;:]\s")
+_UNIT_POWER = re.compile(r"\bunits?\s?\^\s?\{?([23])\}?")
+_EXCEPT = re.compile(
+    r"(?:all )?(?:the )?real (?:numbers?|values)(?: of [a-z])? (?:except|but|other than|besides)(?: for)? (.+)", re.I
+)
 _ORDINAL = re.compile(r"(\d+)\s*(?:st|nd|rd|th)")
 _UNIT_FRACTION = re.compile(
     r"\\[dt]?frac\s*\{\s*(?:\\(?:text|mathrm)\s*\{)?\s*([A-Za-z]+)\s*\}?\s*\}\s*\{\s*(?:\\(?:text|mathrm)\s*\{)?\s*([A-Za-z]+)\}?(\^\{?\d\}?)?\s*\}"
@@ -173,6 +177,8 @@ def choice(text: str, policy: MathPolicy) -> Node | None:
         return None
     letter = (match["round"] or match["bare"]).upper()
     rest = match["rest"].strip(" $")
+    if re.match(r"(?:or|and)\b|[,/&]", rest):
+        return None
     if not rest:
         return Node("choice", (), letter)
     if match["round"] and (match["round"].islower() or not re.match(r"[\\\d$A-Za-z(-]", rest) or rest[0] in "=^_*/+-("):
@@ -236,6 +242,12 @@ def around_mathematics(text: str, words: str, policy: MathPolicy) -> Node | None
             return num(number)
     bare = re.sub(r"\\text(?:bf|rm|it)?\s*\{([^{}]*)\}", r" \1 ", text)
     bare = " ".join(bare.split())
+    bare = _UNIT_POWER.sub(lambda power: ("square" if power[1] == "2" else "cubic") + " units", bare)
+    excluded = _EXCEPT.fullmatch(bare)
+    if excluded:
+        points = mathematics(excluded[1], policy)
+        if points is not None:
+            return Node("minus", (Node("reals"), Node("set", points.args if points.op == "list" else (points,))))
     unhedged = " ".join(HEDGE_WORDS.sub(" ", bare).split())
     if unhedged != bare and unhedged:
         return mathematics(unhedged, policy) or around_mathematics(unhedged, plain(unhedged), policy)

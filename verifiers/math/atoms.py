@@ -366,7 +366,7 @@ class Parser(ParserBase):
     def big(self, kind: str) -> Node:
         """Parses a sum, product, integral or limit: its bounds, its body, its variable."""
         if kind == "unsupported":
-            raise Unparsed("a multiple integral")
+            raise OverBudget("a multiple integral")
         lower: Node | None = None
         upper: Node | None = None
         for _ in range(2):
@@ -388,7 +388,7 @@ class Parser(ParserBase):
             or lower.value != ("=",)
             or lower.args[0].op not in ("sym", "const")
         ):
-            raise Unparsed("a sum without bounds")
+            raise OverBudget("a sum without bounds")
         index = str(lower.args[0].value)
         if lower.args[0].op == "const":
             raise Unparsed("a sum over a constant's name")
@@ -432,7 +432,7 @@ class Parser(ParserBase):
         self.expect("∂")
         variable = self.next().text
         if lower is None or upper is None:
-            raise Unparsed("an integral without bounds")
+            raise OverBudget("an integral without bounds")
         return Node("big", (body, lower, upper), ("int", variable))
 
     # Brackets
@@ -462,7 +462,10 @@ class Parser(ParserBase):
         if self.accept("}"):
             return Node("set")
         bars, self.bars = self.bars, 0
+        whole = self.position == 1 and self.tokens[-1].text == "}"  # `{x | x > 0}`, a set in plain notation
+        self.in_builder += whole
         node = self.items()
+        self.in_builder -= whole
         self.bars = bars
         if self.peek()[:2] == ("cmd", "choose") or self.peek()[:2] == ("cmd", "over"):
             word = self.next().text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
-from typing import NamedTuple
 
 from turnwise.verifiers.math.answers import Answer, decimal_value
 from turnwise.verifiers.math.exact import Inexact, rational
@@ -12,7 +11,7 @@ from turnwise.verifiers.math.policy import MathPolicy, OverBudget, Work
 from turnwise.verifiers.math.realsets import NoRealSet, real_set, same_set
 from turnwise.verifiers.math.relations import equal_relations
 from turnwise.verifiers.math.scalars import Outcome, closed, equal_scalars, is_scalar, value_of
-from turnwise.verifiers.math.shapes import Labelled, expand_signs, fused, labelled, matrix_of, quantity
+from turnwise.verifiers.math.shapes import Family, Labelled, expand_signs, family, fused, labelled, matrix_of, quantity
 from turnwise.verifiers.math.tree import Node, call, contains, num, replace, sym, symbols
 from turnwise.verifiers.math.units import DEGREE, Unit
 
@@ -127,6 +126,9 @@ class Comparison:
         )
         if a.op == "mod" or b.op == "mod":
             return self.residues(a, b)
+        first, second = family(a), family(b)
+        if (first.names and second.names) or ((first.names or second.names) and not (_as_set(a) or _as_set(b))):
+            return self.families(first, second)
         if (a.op == "list") != (b.op == "list"):
             a, b = fused(a), fused(b)
         left, right = labelled(a), labelled(b)
@@ -144,6 +146,16 @@ class Comparison:
         if a.op == "rel" or b.op == "rel":
             return equal_relations(a, b, self.policy, self.work) if a.op == b.op else _NO
         return self.values(a, b)
+
+    def families(self, a: Family, b: Family) -> Outcome:
+        """Compares answers with a parameter, `2k pi, k in Z`: any name will do, and one side may leave its set out."""
+        if a.names and b.names and (len(a.names) != len(b.names) or a.sets != b.sets):
+            return Outcome(False, "different parameters")
+        renamed = dict(zip(b.names, a.names, strict=True)) if a.names and b.names else {}
+        other = replace(
+            b.node, lambda node: sym(renamed[node.value]) if node.op == "sym" and node.value in renamed else None
+        )
+        return self.nodes(a.node, other)
 
     def labels(self, left: Labelled, right: Labelled, a: Node, b: Node) -> Outcome:
         """Compares answers of which at least one names what it gives: `x = 5`, `f(x) = x^2`, `(x, y) = (1, 2)`."""
@@ -241,6 +253,9 @@ class Comparison:
 
     def structures(self, a: Node, b: Node) -> Outcome:
         """Compares sets that are no intervals of numbers part by part (unions in any order, bound names renamed)."""
+        if a.op == "builder" and _index(a) is not None and _index(b) is not None:
+            old, new = _index(b), _index(a)
+            b = replace(b, lambda node: new if node == old else None)
         if a.op == "builder" and a.args[0].op == b.args[0].op == "sym":
             b = replace(b, lambda node: a.args[0] if node == b.args[0] else None)
         if a.value != b.value or len(a.args) != len(b.args):
@@ -380,8 +395,11 @@ class Comparison:
         return equal_scalars(a, b, self.policy, self.work)
 
 
-class _Nouns(NamedTuple):
-    words: frozenset[str]
+def _index(builder: Node) -> Node | None:
+    """Returns the variable that runs through a number set in `{3k + 1 : k in Z}`."""
+    condition = builder.args[1]
+    named = condition.op == "rel" and condition.value == ("∈",) and condition.args[1].op == "named"
+    return condition.args[0] if named and condition.args[0].op == "sym" else None
 
 
 def _nouns_agree(a: Unit, b: Unit) -> bool:

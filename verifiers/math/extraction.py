@@ -17,15 +17,19 @@ _HASHES = re.compile(r"^[ \t]*#{4}[ \t]*(\S[^\n]*)", re.MULTILINE)
 _PHRASE = re.compile(
     r"(?:\b(?:final\s+answer|answer|final\s+result)\b(?:\s+(?:to|for|of)\s+(?:the|this)\s+(?:problem|question|equation|inequality))?"
     r"[\s*_}$\\)]{0,12}(?:would\s+be|should\s+be|must\s+be|could\s+be|might\s+be|may\s+be|will\s+be|is|are|was|=|:|：)"
-    r"|(?:最终|正确)?(?:答案|结果)\s*(?:应该是|应为|可能是|就是|是|为|：|:|=)+|(?:答|解)\s*[：:]|^[^\w\n]{0,8}final\s+answer[^\w\n]{0,8}$)"
+    r"|(?:最终|正确)?(?:答案|结果)\s*(?:应该是|应为|可能是|就是|是|为|：|:|=)+|(?:答|解)\s*[：:]|(?:选项?|选择)\s*(?:是|为)?\s*[：:]?(?=\s*[(（]?[A-H](?![A-Za-z]))"
+    r"|\b(?:choose|select|pick)\s+(?:option\s+)?(?=\(?[A-H]\)?[\s.]*$)|^[^\w\n]{0,8}final\s+answer[^\w\n]{0,8}$)"
     r"[\s*_]*[:：]?[\s*_]*(?:\n\s*)?",
     re.IGNORECASE | re.MULTILINE,
+)
+_STATED = re.compile(
+    r"(?:^|\n|[.!?]\s)[ \t]{0,4}((?:[^.\n]|\.\d){1,80}?) is (?:the|our|my) (?:final |correct )?answer\b", re.IGNORECASE
 )
 _JOINED = re.compile(
     r"\s*(?P<comma>[,;、，]?)\s*(?P<word>and|or(?:\s+(?:maybe|perhaps|possibly))?|和|或者?|及|\\(?:lor|land|vee|wedge))?"
     r"\s*(?P<label>[A-Za-z](?:_\{?\w\}?)?\s*=)?\s*"
 )
-_JOIN_MARKUP = re.compile(r"[()]|\\[()\[\],;]|\\q?quad|[$&*]|\\text\{([^{}]{0,20})\}")
+_JOIN_MARKUP = re.compile(r"[()?]|\\[()\[\],;]|\\q?quad|[$&*]|\\text\{([^{}]{0,20})\}")
 _OR_AFTER = re.compile(
     r"[\s$.,]*(?:\\\)|\\\])?\s*(?:or|或|或者)\b\s*(?:maybe |perhaps |possibly )?(?=[-+$\\\d])", re.IGNORECASE
 )
@@ -88,6 +92,11 @@ def extract(response: str) -> Extraction:
         found = after_phrase(tail, phrase)
         if found is not None:
             return found
+    stated = None
+    for match in _STATED.finditer(tail):
+        stated = match
+    if stated is not None:
+        return Extraction(stated[1].strip(), "phrase")
     return Extraction(text.strip(), "prose" if _is_prose(text) else "whole text")
 
 

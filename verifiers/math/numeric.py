@@ -137,7 +137,7 @@ class Evaluator:
         exponent_node = node.args[1]
         if node.args[0] == Node("const", (), "e"):
             power = self.value(exponent_node)
-            if self.extrapolating and ctx.re(power) < -_LARGEST:
+            if self.extrapolating and ctx.re(power) < -8_000:
                 return ctx.mpf(0)
             self.limit(power, 13)
             self.work.spend(8)

@@ -418,7 +418,7 @@ class ParserBase:
                 mixed = self.attempt(lambda: self.mixed(left))
                 if mixed is not None:
                     return mixed
-            if previous.kind == "num" or (left.op == "sym" and previous.kind == "name"):
+            if previous.kind in ("num", "name"):
                 raise Unparsed("two numbers in a row")
         right = self.factor()
         if whole and token.text == "frac" and _proper(right):

@@ -169,6 +169,38 @@ def _equations(node: Node) -> Labelled:
     return Labelled(tuple(order), groups[0] if len(groups) == 1 else Node("list", tuple(groups), "or"))
 
 
+class Family(NamedTuple):
+    """An answer with parameters.
+
+    Attributes:
+        node: The answer without the statements about its parameters.
+        names: The parameters.
+        sets: The sets they run through.
+    """
+
+    node: Node
+    names: tuple[str, ...] = ()
+    sets: tuple[Node, ...] = ()
+
+
+def family(node: Node) -> Family:
+    """Sets the statements about parameters apart: `2k pi, k in Z`."""
+    if node.op != "list":
+        return Family(node)
+    about = [
+        arg
+        for arg in node.args
+        if arg.op == "rel" and arg.value == ("∈",) and arg.args[0].op == "sym" and arg.args[1].op == "named"
+    ]
+    rest = tuple(arg for arg in node.args if arg not in about)
+    if not about or not rest:
+        return Family(node)
+    names = tuple(arg.args[0].value for arg in about)
+    return Family(
+        rest[0] if len(rest) == 1 else Node("list", rest, node.value), names, tuple(arg.args[1] for arg in about)
+    )
+
+
 def fused(node: Node) -> Node:
     """Reads `2 hours and 30 minutes` as one quantity."""
     if node.op != "list" or len(node.args) > 3 or any(arg.op != "qty" for arg in node.args):

@@ -65,11 +65,11 @@ _OTHER = {
     **_times("rupee", ("rupee", 1), ("INR", 1), ("Rs", 1)),
     **_times("m2", ("acre", "4046.8564224"), ("hectare", 10000), ("ha", 10000)),
     **_times("m/s", ("mph", "0.44704"), ("kph", "5/18"), ("kmph", "5/18"), ("kmh", "5/18")),
-    **_times("N", ("N", 1), ("newton", 1), ("kN", 1000)),
-    **_times("J", ("J", 1), ("joule", 1), ("kJ", 1000), ("kilojoule", 1000)),
-    **_times("W", ("W", 1), ("watt", 1), ("kW", 1000), ("kilowatt", 1000)),
-    **_times("Pa", ("Pa", 1), ("pascal", 1), ("kPa", 1000)),
-    **_times("Hz", ("Hz", 1), ("hertz", 1), ("kHz", 1000), ("MHz", 1000000)),
+    **_times("N", ("N", 1000), ("newton", 1000), ("kN", 1000000)),
+    **_times("J", ("J", 1000), ("joule", 1000), ("kJ", 1000000), ("kilojoule", 1000000), ("kWh", 3600000000)),
+    **_times("W", ("W", 1000), ("watt", 1000), ("kW", 1000000), ("kilowatt", 1000000)),
+    **_times("Pa", ("Pa", 1000), ("pascal", 1000), ("kPa", 1000000)),
+    **_times("1/s", ("Hz", 1), ("hertz", 1), ("kHz", 1000), ("MHz", 1000000)),
     **_times("V", ("V", 1), ("volt", 1), ("mV", "1/1000")),
     **_times("A", ("A", 1), ("amp", 1), ("ampere", 1), ("mA", "1/1000")),
     **_times("C", ("coulomb", 1)),
@@ -91,7 +91,17 @@ _TABLE: dict[str, tuple[str, Fraction]] = {
     **_times("m3", *_VOLUME),
     **_OTHER,
 }
-_COMPOSITE = {"m2": {"m": 2}, "m3": {"m": 3}, "m/s": {"m": 1, "s": -1}, "%": {"%": 1}}
+# In grams, metres and seconds a newton has the size 1000.
+_COMPOSITE = {
+    "m2": {"m": 2},
+    "m3": {"m": 3},
+    "m/s": {"m": 1, "s": -1},
+    "1/s": {"s": -1},
+    "N": {"g": 1, "m": 1, "s": -2},
+    "J": {"g": 1, "m": 2, "s": -2},
+    "W": {"g": 1, "m": 2, "s": -3},
+    "Pa": {"g": 1, "m": -1, "s": -2},
+}
 # One-letter names are variables at least as often; they count as units only where they are set upright or stand apart.
 SHORT = frozenset(name for name in _TABLE if len(name) <= 1 or name in ("in", "min", "Pa"))
 

@@ -41,6 +41,7 @@ _COMMANDS = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mbox|mathbf|operatorname|emph|boxed|fbox|underline)\b\s*\*?"
 )
 _MARKUP = re.compile(r"[{}$\"`*]|\\[,;:! ]|\\\\|\\(?:left|right|quad|qquad|displaystyle)(?![A-Za-z])")
+_ABBREVIATION = re.compile(r"(?<=[A-Za-z]{2})\.(?=\s)")
 _DOTS = re.compile(r"\\[lc]?dots[bc]?(?![A-Za-z])")
 _EDGES = " \t\r\n.,;:!?'‘’“”"
 _ARTICLES = re.compile(r"\b(?:a|an|the)\s+")
@@ -48,6 +49,7 @@ _ARTICLES = re.compile(r"\b(?:a|an|the)\s+")
 
 def plain(text: str) -> str:
     """Returns a text without markup, case, articles, or punctuation at its ends."""
+    text = _ABBREVIATION.sub(" ", text)
     bare = _MARKUP.sub(" ", _COMMANDS.sub(" ", _DOTS.sub("...", text)))
     return " ".join(_ARTICLES.sub("", " ".join(bare.split()).strip(_EDGES).casefold()).split()).strip(_EDGES)
 
