@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from turnwise.agents import commands
 from turnwise.agents.errors import ConfigError, InvalidInput, TurnwiseError
@@ -98,7 +98,18 @@ def command_names() -> list[str]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Names the nearest command where one is misspelt."""
+    """Names the nearest command where one is misspelt, and lets a command's words and options stand in any order."""
+
+    _intermixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._subparsers is not None or self._intermixing:
+            return super().parse_known_args(args, namespace)
+        self._intermixing = True  # before Python 3.12 the intermixed method calls this one
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixing = False
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.dest == "command" and isinstance(value, str) and value not in (action.choices or ()):

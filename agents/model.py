@@ -1,9 +1,9 @@
-"""The model that is trained: where it comes from, on which device it stands, in which precision it computes."""
+"""The model that is trained: where it comes from, and on which device it stands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from turnwise.agents.errors import ConfigError, MissingExtra
 from turnwise.agents.quiet import without_progress_bars
@@ -17,8 +17,6 @@ class ModelConfig:
     """A name on the Hugging Face hub, or a local folder; required."""
     device: str = "auto"
     """auto (CUDA where there is one, else the CPU), or a torch device such as cpu or cuda:1."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the master weights; the learner computes in bfloat16 on CUDA either way."""
     trust_remote_code: bool = False
     """Whether code that comes with the model may run."""
 
@@ -46,7 +44,8 @@ def load_model(config: ModelConfig) -> tuple[Any, Any]:
     """Loads a causal language model and its tokenizer.
 
     Returns:
-        The model, in eval mode on its device, and the tokenizer, which has a padding token.
+        The model, in eval mode on its device, its master weights in float32 (small updates vanish in half precision;
+        the learner multiplies in bfloat16 on CUDA), and the tokenizer, which has a padding token.
 
     Raises:
         ConfigError: The path is missing or nothing can be loaded from it.
@@ -63,7 +62,7 @@ def load_model(config: ModelConfig) -> tuple[Any, Any]:
     try:
         with without_progress_bars():
             tokenizer = AutoTokenizer.from_pretrained(config.path, **options)
-            model = AutoModelForCausalLM.from_pretrained(config.path, dtype=getattr(torch, config.dtype), **options)
+            model = AutoModelForCausalLM.from_pretrained(config.path, dtype=torch.float32, **options)
     except (OSError, ValueError) as error:
         raise ConfigError(f"model.path={config.path!r}: nothing to load there: {error}") from error
     if tokenizer.pad_token_id is None:

@@ -155,9 +155,11 @@ class Trainer:
         trainer = SupervisedTrainer(learner, sequences, config.imitation)
         stats = summarise(episodes, seconds=0.0)
         self.log.message(f"warm start: {stats.episodes} demonstrations, whose mean success is {stats.success:.2f}")
+        shown = 0
         for metrics in trainer.run():
-            if trainer.steps_done % trainer.steps_per_epoch == 0:
-                self.log.message(f"warm start: epoch {metrics['epoch']:.0f}, loss {metrics['loss']:.4f}")
+            if (tenth := 10 * trainer.steps_done // trainer.total_steps) > shown:
+                shown = tenth
+                self.log.message(f"warm start: {tenth}0%, loss {metrics['loss']:.3f} nats a token")
         self.engine.update_weights(self.model)
 
     def assign_credit(self, episodes: Sequence[Episode]) -> tuple[Advantages, dict[str, float]]:

@@ -62,7 +62,7 @@ HIGHLIGHTS = (
     Highlight("success", ("success",), _share),
     Highlight("reward", ("reward",), _share),
     Highlight("tokens/s", ("tokens_per_second",), _count),
-    Highlight("KL", ("kl", "approx_kl"), _small),
+    Highlight("KL", ("kl",), _small),
     Highlight("entropy", ("entropy",), _small),
     Highlight("gradient norm", ("grad_norm", "gradient_norm"), _small),
 )

@@ -187,7 +187,7 @@ def test_without_a_terminal_progress_is_one_plain_line_a_step(
     with RunLog(tmp_path, tensorboard=False, curves=False, total_steps=2) as log:
         log.step(1, {"rollout/success": 0.5, "rollout/tokens_per_second": 1234.5, "eval/success": 0.1})
         log.message("checkpoint saved")
-        log.step(2, {"rollout/success": 0.75, "learner/approx_kl": 1.24e-5})
+        log.step(2, {"rollout/success": 0.75, "learner/kl": 1.24e-5})
     captured = capfd.readouterr()
     assert captured.out == ""
     lines = captured.err.splitlines()
