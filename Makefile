@@ -17,7 +17,7 @@ INSTALLED := $(VENV)/.installed
 PIP_FLAGS := --disable-pip-version-check --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format typing-root bench clean
+.PHONY: help install demo test check docs format typing-root clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,10 @@ check: $(INSTALLED) typing-root  ## lint, format and types
 format: $(INSTALLED)  ## format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+docs: $(INSTALLED) typing-root  ## build the manual into site/
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[docs]'
+	$(BIN)/mkdocs build --strict --quiet
 
 clean:  ## remove what the other targets made, runs excepted
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis site

@@ -46,7 +46,7 @@ from turnwise.agents.types import Episode
 
 NOISE = 0.3
 """The chance of a random action in each turn of a demonstration."""
-STEPS = 50
+STEPS = 80
 """Steps of reinforcement learning."""
 CORPUS_EPISODES = 300
 """Episodes that the tokenizer is trained on."""
