@@ -51,9 +51,12 @@ def test_an_example_prints_what_it_is_meant_to_show(script: str, shown: str) -> 
 @pytest.mark.slow
 def test_the_training_script_trains_and_continues(tmp_path: Path) -> None:
     from turnwise.agents.tokens.tiny import make_model, make_tokenizer
+    from turnwise.envs.math.arithmetic import Arithmetic
 
-    tokenizer = make_tokenizer(["Compute 7+5-2. 5 turns left. <calc>7+5</calc> 7+5 = 12. Left: 12-2."] * 4, 300)
-    make_model(tokenizer, layers=1, width=16, heads=2, context_length=4096).save_pretrained(tmp_path / "model")
+    corpus = [Arithmetic().instructions(), "Compute 7+5-2. 5 turns left. <calc>7+5</calc> 7+5 = 12. Left: 12-2."]
+    tokenizer = make_tokenizer(corpus * 4, 400, context_length=160)
+    # An untrained model writes until it is cut; the short context ends its episodes early.
+    make_model(tokenizer, layers=1, width=16, heads=2, context_length=160).save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
     for steps in (1, 2):
         run("examples/train.py", str(tmp_path / "model"), str(tmp_path / "run"), str(steps))

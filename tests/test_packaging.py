@@ -145,5 +145,5 @@ def blocked(module: str, statement: str) -> str:
 )
 def test_an_import_that_needs_a_missing_extra_names_it(module: str, statement: str, extra: str) -> None:
     said = blocked(module, statement)
-    assert re.match(rf"MissingExtra '{module}[\\w.]*' is not installed", said), said
+    assert re.match(rf"MissingExtra '{module}[\w.]*' is not installed", said), said
     assert said.endswith(f"pip install 'turnwise[{extra}]'"), said
