@@ -177,7 +177,8 @@ class Trainer:
             if episode.status is not Status.FAILED
             for sequence in merge(episode.turns, episode=index)
         ]
-        if not any(len(values) and np.abs(values).max() > 0 for values in advantages):
+        tied = not any(np.any(values) for values in advantages)
+        if not sequences or (tied and self.objective.kl is None and self.objective.entropy is None):
             self.log.message(f"step {self.totals.step + 1}: every group is tied, so there is nothing to learn from")
             return {}
         batch = TrainBatch.from_turns(sequences, advantages)
