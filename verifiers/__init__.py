@@ -41,8 +41,11 @@ from turnwise.verifiers.overlong import Overlong
 from turnwise.verifiers.regex import Regex
 from turnwise.verifiers.relative_length import DecoupledLength, LengthPenalty
 from turnwise.verifiers.repetition import Repetition
+from turnwise.verifiers.sql import SQLPolicy, SQLState, SQLVerifier
+from turnwise.verifiers.state_diff import StateDiff
 from turnwise.verifiers.tagged_format import TaggedFormat
 from turnwise.verifiers.token_f1 import TokenF1
+from turnwise.verifiers.tools import ToolCalls, ToolPolicy
 from turnwise.verifiers.types import Message, Sample, Status, Verdict
 from turnwise.verifiers.within import Within
 
@@ -80,12 +83,18 @@ __all__ = [
     "Product",
     "Regex",
     "Repetition",
+    "SQLPolicy",
+    "SQLState",
+    "SQLVerifier",
     "Sample",
     "Schedule",
+    "StateDiff",
     "Status",
     "TaggedFormat",
     "Threshold",
     "TokenF1",
+    "ToolCalls",
+    "ToolPolicy",
     "Transform",
     "TurnwiseError",
     "Verdict",

@@ -134,7 +134,10 @@ def authoriser(usage: Usage, allowed: frozenset[int]) -> Any:
             usage.refused = f"the function {second}"
             return sqlite3.SQLITE_DENY
         if action not in allowed:
-            usage.refused = f"{action_name(action)} {first or ''}".strip()
+            schema_change = (first or "").lower() in ("sqlite_master", "sqlite_temp_master")  # what is asked for first
+            usage.refused = (
+                "a change of the schema" if schema_change else f"{action_name(action)} {first or ''}".strip()
+            )
             return sqlite3.SQLITE_DENY
         if action == sqlite3.SQLITE_READ and first:
             usage.read |= {(first.lower(), ""), (first.lower(), (second or "").lower())}
