@@ -57,10 +57,10 @@ class SQLBudget:
 
     steps: int = 10_000_000
     rows: int = 100_000
-    value_bytes: int = 1_000_000
+    value_bytes: int = 100_000
     result_bytes: int = 64_000_000
     sql_bytes: int = 100_000
-    seconds: float = 20.0
+    seconds: float = 5.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

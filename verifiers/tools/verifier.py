@@ -36,10 +36,9 @@ class ToolCalls(Verifier):
 
     its reward in [-3, 4] brought to [0, 1]. R is reached by the assignment of calls to expected calls for which it is
     greatest. `format` is 1 if there is a call, none is malformed, and each obeys its tool's schema (or is an expected
-    one). Departures: a name counts for the call it is assigned to; and each call beyond the number expected, or said
-    twice though expected once, takes away what the largest expected call could bring. Hence with as many different
-    calls as the reference has, no further call raises the score; and neither does saying one more often than expected,
-    however few there are.
+    one). Departures: a name counts for the call it is assigned to; each call beyond the number expected, and each said
+    more often than expected, takes away what the largest expected call could bring. Hence no call raises the score
+    that is added to at least as many calls as the reference has, and none that only says another one again.
 
     `parts`: `format`, `names`, `parameters`, `values`, and `surplus` (1 without a penalty), each in [0, 1].
 
@@ -74,7 +73,8 @@ class ToolCalls(Verifier):
         matches = self._matches(calls, expected)
         faults = self._faults(calls, {column for (_, column), match in matches.items() if match.full})
         distinct, repeats = self._distinct(calls, expected, matches)
-        surplus = repeats + max(0, len(distinct) - len(expected))
+        beyond = max(0, len(calls) - len(expected))
+        surplus = beyond + repeats
         most = 1 + len(expected) + sum(len(each.arguments) for each in expected)
         unit = max(1 / len(expected) + 1 + len(each.arguments) for each in expected)
         paired = self._paired(expected, matches, distinct)
@@ -88,7 +88,9 @@ class ToolCalls(Verifier):
             "names": Verdict(names),
             "parameters": Verdict(parameters / len(expected)),
             "values": Verdict(values / arguments if arguments else names),
-            "surplus": Verdict(max(0.0, 1.0 - surplus * unit / most), evidence=f"{surplus} calls too many"),
+            "surplus": Verdict(
+                max(0.0, 1.0 - surplus * unit / most), evidence=f"{beyond} calls too many, {repeats} said again"
+            ),
         }
         evidence = (
             "every call is as expected" if full else "; ".join(self._differences(calls, expected, paired, faults))
