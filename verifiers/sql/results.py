@@ -15,7 +15,7 @@ MOST_PERMUTATIONS = 1000
 """Orders of the columns that are tried where their order does not count and their contents leave several."""
 
 MOST_PAIRED = 300
-"""Rows that need tolerance for which an assignment is searched; more are only compared in sorted order."""
+"""Rows for which an assignment is searched where tolerance is needed."""
 
 
 def key(value: Value) -> tuple[str, Value]:
@@ -53,20 +53,43 @@ def same_list(given: Sequence[Row], reference: Sequence[Row], policy: SQLPolicy)
 
 
 def same_bag(given: Sequence[Row], reference: Sequence[Row], policy: SQLPolicy) -> bool:
-    """Whether two results have the same rows equally often."""
+    """Whether two results have the same rows equally often: some order of the one is, row by row, the other.
+
+    Exact within `MOST_PAIRED` rows. Of longer results, rows that are exactly equal are paired first, and then all in
+    sorted order: two ways that miss no difference, but may see one where tolerances of several rows overlap.
+    """
     if len(given) != len(reference):
         return False
-    left, right = Counter(map(keys, given)), Counter(map(keys, reference))
-    rest, wanted = (list((left - right).elements()), list((right - left).elements()))
+    mine, theirs = [keys(row) for row in given], [keys(row) for row in reference]
+    left, right = Counter(mine), Counter(theirs)
+    rest, wanted = list((left - right).elements()), list((right - left).elements())
     if not rest:
         return True
-    pairs = zip(sorted(rest, key=sortable), sorted(wanted, key=sortable), strict=True)
-    if all(same_keys(mine, theirs, policy) for mine, theirs in pairs):
-        return True
-    if len(rest) > MOST_PAIRED:
+    if Counter(map(without_numbers, rest)) != Counter(map(without_numbers, wanted)):
         return False
-    fitting = [[place for place, other in enumerate(wanted) if same_keys(row, other, policy)] for row in rest]
-    return pairing_exists(fitting)  # tolerance is no order, so that sorting may pair the wrong ones
+    if in_sorted_order(rest, wanted, policy) or in_sorted_order(mine, theirs, policy):
+        return True
+    if len(mine) > MOST_PAIRED:
+        mine, theirs = rest, wanted
+    if len(mine) > MOST_PAIRED:
+        return False
+    partners = []
+    for one in mine:
+        partners.append([place for place, row in enumerate(theirs) if same_keys(one, row, policy)])
+        if not partners[-1]:
+            return False
+    return pairing_exists(partners)
+
+
+def without_numbers(row: Keys) -> Keys:
+    """Returns a row without its numbers: what is left must be exactly equal."""
+    return tuple((kind, None if kind == "number" else value) for kind, value in row)
+
+
+def in_sorted_order(given: Sequence[Keys], reference: Sequence[Keys], policy: SQLPolicy) -> bool:
+    """Whether rows are the same when both are sorted."""
+    pairs = zip(sorted(given, key=sortable), sorted(reference, key=sortable), strict=True)
+    return all(same_keys(mine, theirs, policy) for mine, theirs in pairs)
 
 
 Keys: TypeAlias = tuple[tuple[str, Value], ...]
