@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 from turnwise.agents import commands
 from turnwise.agents.errors import ConfigError, InvalidInput, TurnwiseError
 
-ORDER = ("envs", "play", "check", "eval", "demo", "train", "view", "doctor")
+ORDER = ("envs", "play", "check", "eval", "demo", "train", "view", "sandbox", "doctor")
 """In which the commands are listed; others follow."""
 
 

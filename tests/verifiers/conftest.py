@@ -1,9 +1,15 @@
-"""Inputs that no verifier may fail on: whatever a model writes must come to a verdict, and soon."""
+"""What several tests of verifiers share: inputs that none may fail on, and the sandboxes that this machine has."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
+
+from turnwise.verifiers.sandbox import DockerSandbox, LocalSandbox, Sandbox, SandboxError, build_image
+from turnwise.verifiers.sandbox.image import docker_client, has_image
 
 # Property tests ask whether, not how fast: a busy machine must not fail them.
 settings.register_profile("without deadline", deadline=None)
@@ -46,3 +52,48 @@ def hostile(request: pytest.FixtureRequest) -> str:
     """A text that has broken some parser somewhere."""
     text: str = request.param
     return text
+
+
+BACKENDS = [pytest.param("docker", marks=pytest.mark.docker), "local"]
+
+
+def open_docker(concurrency: int) -> Sandbox:
+    client = docker_client()
+    try:
+        if not has_image(client):
+            build_image()
+    except SandboxError as error:
+        message = f"the sandbox image is missing and cannot be built: {error}"
+        if "docker" in os.environ.get("TURNWISE_REQUIRE", ""):
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+    finally:
+        client.close()
+    return DockerSandbox(concurrency)
+
+
+def open_local(concurrency: int) -> Sandbox:
+    try:
+        sandbox = LocalSandbox(concurrency)
+    except SandboxError as error:
+        pytest.skip(str(error))
+    try:
+        sandbox.run("pass")
+    except SandboxError as error:
+        sandbox.close()
+        pytest.skip(f"bubblewrap cannot make a sandbox here: {error}")
+    return sandbox
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Each kind of sandbox that this machine has, with two workers."""
+    with (open_docker if request.param == "docker" else open_local)(2) as opened:
+        yield opened
+
+
+@pytest.fixture
+def local_sandbox() -> Iterator[Sandbox]:
+    """A local sandbox with one worker, where this machine can have one."""
+    with open_local(1) as opened:
+        yield opened
