@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# NumPy is imported where it is used, so that importing the verifiers stays fast.
 
 
 def best_assignment(weights: NDArray[np.float64]) -> list[tuple[int, int]]:
@@ -15,6 +20,8 @@ def best_assignment(weights: NDArray[np.float64]) -> list[tuple[int, int]]:
     Args:
         weights: Weights of at least 0, finite. [rows, columns]
     """
+    import numpy as np
+
     if weights.shape[0] > weights.shape[1]:
         return sorted((row, column) for column, row in best_assignment(weights.T))
     rows, columns = weights.shape
@@ -34,6 +41,8 @@ def extend(
     owner: NDArray[np.int_],
 ) -> None:
     """Assigns one more row, along the cheapest alternating path; changes the potentials and `owner` in place."""
+    import numpy as np
+
     columns = costs.shape[1]
     distance = np.full(columns, np.inf)
     previous = np.full(columns, -1)  # column before this one on the path; -1 is the start
@@ -68,6 +77,8 @@ def best_alignment(weights: NDArray[np.float64]) -> list[tuple[int, int]]:
     Args:
         weights: Weights of at least 0, finite. [rows, columns]
     """
+    import numpy as np
+
     rows, columns = weights.shape
     best = np.zeros((rows + 1, columns + 1))
     for row in range(rows):

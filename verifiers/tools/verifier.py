@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from turnwise.verifiers.base import Verifier
 from turnwise.verifiers.errors import InvalidInput
 from turnwise.verifiers.tools.assignment import best_alignment, best_assignment
@@ -146,6 +144,8 @@ class ToolCalls(Verifier):
         """Returns the pairs of the best assignment that have the same name."""
         if len(distinct) >= 2 * len(expected) + 1:
             distinct = distinct[: 2 * len(expected) + 1]  # nothing is left of the score: any assignment explains it
+        import numpy as np
+
         weights = np.zeros((len(expected), len(distinct)))
         for row in range(len(expected)):
             for place, column in enumerate(distinct):
