@@ -33,6 +33,7 @@ from turnwise.agents.train_config import (
     WarmStartConfig,
 )
 from turnwise.agents.trainer import Trainer, evaluation_path
+from turnwise.agents.types import Status
 
 CORPUS = [
     "Find my secret whole number. Each turn write one guess N as <guess>N</guess>.",
@@ -195,6 +196,28 @@ def test_a_penalty_compares_with_the_policy_that_reinforcement_learning_began_wi
     divergence = [row["learner/kl"] for row in rows(tmp_path / "run")[1:]]
     assert divergence[0] == pytest.approx(0.0, abs=1e-9)
     assert divergence[1] > 1e-6
+
+
+def test_a_failed_episode_is_neither_learned_from_nor_compared_with(tiny_model: Path, tmp_path: Path) -> None:
+    with Trainer(tiny_config(tiny_model), tmp_path / "run", terminal=False) as trainer:
+        jobs = training_jobs(trainer.config.tasks, seed=0, step=0)
+        first, *rest = trainer.rollout.run_sync(jobs)
+        failed = replace(first, status=Status.FAILED, error="environment.step: it broke")
+        advantages, _ = trainer.assign_credit([failed, *rest])
+        alone, _ = trainer.assign_credit(rest)
+        assert not advantages[0].any()
+        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(advantages[1:], alone, strict=True))
+        # Something to learn, whatever the groups came to: a tied batch is skipped.
+        metrics = trainer.learn([failed, *rest], [np.ones(len(episode.turns)) for episode in [failed, *rest]])
+    assert metrics["learner/action_tokens"] == sum(episode.action_tokens for episode in rest)
+
+
+def test_a_batch_in_which_every_group_is_tied_changes_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    with Trainer(tiny_config(tiny_model), tmp_path / "run", terminal=False) as trainer:
+        episodes = trainer.rollout.run_sync(training_jobs(trainer.config.tasks, seed=0, step=0))
+        before = [parameter.clone() for parameter in trainer.model.parameters()]
+        assert trainer.learn(episodes, [np.zeros(len(episode.turns)) for episode in episodes]) == {}
+        assert all(bool((old == new).all()) for old, new in zip(before, trainer.model.parameters(), strict=True))
 
 
 def test_the_tasks_of_a_step_follow_from_seed_and_step_alone() -> None:
